@@ -1,0 +1,82 @@
+# GNU make. Everything goes into .venv here and into the private tool folder; see `make help`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+
+.PHONY: help setup demo test lint check bench dist clean
+
+help:
+	@echo 'make setup   a .venv with everything pinned, and jj and git where the system lacks them'
+	@echo 'make demo    the main job on a generated repository: agents work, results land'
+	@echo 'make test    setup, then the tests (PYTEST_ARGS="-k name", JOBS=2)'
+	@echo 'make lint    setup, then ruff (rules and format), mypy and the layers'
+	@echo 'make check   lint, then test'
+	@echo 'make bench   setup, then the benchmarks'
+	@echo 'make dist    setup, then the wheel and the source distribution in dist/'
+	@echo 'make clean   removes .venv, dist/ and caches; the tool folder stays'
+
+# --- Setup: each stamp is newer than what it was made from, so a second run only asks for jj. ------
+
+setup: $(VENV)/.project
+	@$(PY) -m oya_vcs.adapters.toolbox
+
+# Where ensurepip is missing (Debian without python3-venv) the system's own pip fills the venv.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'error: $(PYTHON) is older than Python 3.11, or is not there.'; \
+	  echo 'hint: name a newer one: make setup PYTHON=python3.12'; exit 2; } >&2
+	@rm -rf $(VENV)
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -c 'import pip, venv' 2>/dev/null; then \
+	  $(PYTHON) -m venv --without-pip $(VENV); \
+	  $(PYTHON) -m pip --disable-pip-version-check --quiet --python $(PY) install pip; \
+	else \
+	  echo 'error: $(PYTHON) can make no virtual environment: ensurepip is missing.'; \
+	  echo 'hint: on Debian and Ubuntu: apt-get install python3-venv'; exit 2; fi >&2
+	@touch $@
+
+$(VENV)/.dependencies: $(VENV)/.made requirements/dev.txt
+	@echo 'Installing the pinned requirements.'
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.project: $(VENV)/.dependencies pyproject.toml hatch_build.py oya_vcs/__init__.py
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# --- Work ------------------------------------------------------------------------------------------
+
+demo: setup
+	@$(VENV)/bin/oya-vcs demo
+
+test: setup
+	@$(PY) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: setup
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+check: lint test
+
+bench: setup
+	@$(VENV)/bin/oya-vcs bench
+
+dist: setup
+	@rm -rf dist
+	@$(PY) -m build --no-isolation --outdir dist .
+
+clean:
+	@rm -rf $(VENV) dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache

@@ -1,0 +1,28 @@
+"""One jj repository, driven from outside: jj and git with our own configuration, one lock, one
+control workspace.
+
+Every call names its repository, ignores the user's configuration and aliases, and (but for a call
+on a workspace of ours) reads and writes without touching any working copy. `repository` knows the
+command lines, `program` starts them, `locks` clears up after killed ones. None may know what a
+bead, a change request or an attempt is.
+"""
+
+from oya_vcs.adapters.jj.locks import clear_stale_locks
+from oya_vcs.adapters.jj.repository import (
+    OP_USER,
+    JjRepository,
+    Programs,
+    find_root,
+    open_repository,
+    repo_id,
+)
+
+__all__ = [
+    "OP_USER",
+    "JjRepository",
+    "Programs",
+    "clear_stale_locks",
+    "find_root",
+    "open_repository",
+    "repo_id",
+]

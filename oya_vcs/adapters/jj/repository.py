@@ -1,0 +1,373 @@
+"""The command lines: what jj and git are told, under which configuration, and where.
+
+Must not know what a bead, a change request or an attempt is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oya_vcs.adapters.jj.locks import clear_stale_locks
+from oya_vcs.adapters.jj.program import (
+    Ran,
+    lock_file,
+    run_program,
+    sync_file_system,
+)
+from oya_vcs.core.ids import RepoId
+from oya_vcs.errors import NotFound, SnapshotIncomplete, WorldFailed
+
+OP_USER = "oya-vcs"
+"""How our operations are told from people's in the op log (JJ_OP_USERNAME)."""
+IDENTITY = ("oya-vcs", "oya-vcs@localhost")
+"""Author and committer of what the daemon commits, where the user has configured none."""
+LEFT_OUT = ("Refused to snapshot some files", "Skipped some paths because")
+"""How jj says, with exit status 0, that a snapshot is not the whole folder (measured on 0.46)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """The external programs and their environment.
+
+    `path` is PATH, for filters; `home` a private folder for their configuration; `user` the user's
+    own HOME, XDG_CONFIG_HOME and JJ_CONFIG, where the author's name is looked up.
+    """
+
+    jj: Path
+    git: Path
+    path: str
+    home: Path
+    user: Mapping[str, str] = field(default_factory=dict)
+
+
+class JjRepository:
+    """A `ports.Repository` over the jj and git command lines. Made by `open_repository`.
+
+    Until `prepare` has run, only `file_at_bookmark` and `git` work.
+    """
+
+    def __init__(
+        self, *, root: Path, store: Path, git_dir: Path, control: Path, programs: Programs
+    ) -> None:
+        self.root = root
+        self.store = store
+        self.git_dir = git_dir
+        self._control = control
+        self._programs = programs
+        self._id = repo_id(root)
+        self._turn = asyncio.Lock()
+        self._identity = IDENTITY
+
+    @staticmethod
+    def name_of(root: Path) -> RepoId:
+        """The id that the repository at this root has in a home."""
+        return repo_id(root)
+
+    @property
+    def id(self) -> RepoId:
+        """The folder's name and eight digits of its path's hash."""
+        return self._id
+
+    @property
+    def control(self) -> Path:
+        """Our own workspace of the repository, without files, on the root commit."""
+        return self._control
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and e-mail of the author of what the daemon commits."""
+        return self._identity
+
+    @property
+    def workspace_prefix(self) -> str:
+        """The name of our control workspace: unique to this home, so that two never share one."""
+        return f"oya-control-{_digest(self._control)[:6]}"
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Held around whatever mutates the repository, by one task of one process at a time."""
+        return self._locked()
+
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        async with self._turn:
+            descriptor = os.open(
+                self.store / "oya-vcs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            try:
+                await lock_file(descriptor)
+                yield
+            finally:
+                os.close(descriptor)
+
+    async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
+        """Run jj and return its stdout. Without `workspace` it works at the control workspace and
+        never snapshots.
+
+        Raises SnapshotIncomplete where jj left files of the workspace out.
+        """
+        where = ["-R", str(self._control), "--ignore-working-copy"]
+        if workspace is not None:
+            where = ["-R", str(workspace)]
+        return await self._run_jj(*where, *args, stdin=stdin)
+
+    async def _run_jj(self, *args: str, stdin: str = "") -> str:
+        argv = [str(self._programs.jj), "--no-pager", "--color=never", "--quiet"]
+        for key, value in self._settings().items():
+            argv += ["--config", f"{key}={value}"]
+        argv += args
+        ran = await self._mended(argv, self._environment(), stdin)
+        if any(sign in ran.err for sign in LEFT_OUT):
+            raise SnapshotIncomplete(
+                f"jj left files out of its snapshot: {ran.err.strip()}",
+                hint="Rename, move or delete the files that it names.",
+                command=tuple(argv),
+                stderr=ran.err.strip(),
+            )
+        return ran.out
+
+    def _settings(self) -> dict[str, str]:
+        """What neither a planted repository configuration nor a default may decide.
+
+        `immutable_heads()`: whatever any jj transaction finds immutable under a working copy gets a
+        new commit on top, in the user's workspace too; what must not be rewritten is therefore
+        guarded by whoever rewrites (measured on 0.46).
+        """
+        return {
+            "git.abandon-unreachable-commits": "false",
+            "git.executable-path": _quoted(self._programs.git),
+            "signing.behavior": '"drop"',
+            "ui.editor": '"false"',
+            "snapshot.max-new-file-size": '"1TiB"',
+            "snapshot.auto-track": '"all()"',
+            "snapshot.auto-update-stale": "false",
+            "fsmonitor.backend": '"none"',
+            "working-copy.eol-conversion": '"none"',
+            "working-copy.exec-bit-change": '"respect"',
+            'revset-aliases."immutable_heads()"': '"none()"',
+        }
+
+    def _environment(self) -> dict[str, str]:
+        home = str(self._programs.home)
+        name, email = self._identity
+        return {
+            "PATH": self._programs.path,
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
+            "JJ_CONFIG": str(self._programs.home / "jj.toml"),
+            "JJ_EDITOR": "false",
+            "JJ_USER": name,
+            "JJ_EMAIL": email,
+            "JJ_OP_USERNAME": OP_USER,
+            "JJ_OP_HOSTNAME": OP_USER,
+            "LC_ALL": "C.UTF-8",
+        }
+
+    async def git(self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> str:
+        """Run git on the backing store and return its stdout, stripped."""
+        argv = [
+            str(self._programs.git),
+            *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"),
+            *("-c", "commit.gpgSign=false", f"--git-dir={self.git_dir}", *args),
+        ]
+        name, email = self._identity
+        environment = {
+            "PATH": self._programs.path,
+            "HOME": str(self._programs.home),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+            "LC_ALL": "C.UTF-8",
+        }
+        return (await self._mended(argv, {**environment, **(env or {})}, stdin)).out.strip()
+
+    async def _mended(self, argv: list[str], env: Mapping[str, str], stdin: str) -> Ran:
+        """Run a program; where a lock file stopped it, clear stale ones for the next try."""
+        try:
+            ran = await run_program(argv, env=env, stdin=stdin)
+        except WorldFailed as error:
+            if ".lock" in error.stderr:
+                await asyncio.to_thread(clear_stale_locks, self.git_dir, self.store)
+            raise
+        return ran
+
+    async def sync(self) -> None:
+        """Return when everything written to the repository's file system so far is on disk."""
+        try:
+            await asyncio.to_thread(sync_file_system, self.store)
+        except OSError as error:
+            message = f"The file system of {self.store} could not be synced: {error}."
+            hint = "Look at the disk: it may be full or failing."
+            raise WorldFailed(message, hint=hint, retryable=True) from error
+
+    async def file_at_bookmark(self, bookmark: str, path: str) -> str | None:
+        """The text of a file (`path` from the repository's root) as it stands at a bookmark.
+
+        None where the file is not there, or the bookmark is missing or conflicted. Changes nothing
+        and needs no control workspace.
+        """
+        at_root = ("-R", str(self.root), "--ignore-working-copy")
+        revset = f"bookmarks(exact:{_quoted(bookmark)})"
+        found = await self._run_jj(
+            *at_root, "log", "--no-graph", "-r", revset, "-T", 'commit_id ++ "\n"'
+        )
+        commits = found.split()
+        if len(commits) != 1:
+            return None
+        entry = (await self.git("ls-tree", commits[0], "--", path)).split()
+        return await self.git("cat-file", "blob", entry[2]) if entry[1:2] == ["blob"] else None
+
+    async def prepare(self) -> tuple[Path, ...]:
+        """Make the control workspace where it is missing, and mend it where it is not well.
+
+        Returns the stale lock files that were cleared. Raises WorldFailed.
+        """
+        name, email = await asyncio.gather(
+            self._user_setting("user.name"), self._user_setting("user.email")
+        )
+        if name and email:
+            self._identity = (name, email)
+        async with self.lock():
+            await asyncio.to_thread(self._make_folders)
+            cleared = await asyncio.to_thread(clear_stale_locks, self.git_dir, self.store)
+            if await asyncio.to_thread((self._control / ".jj").is_dir):
+                await self._mend_control()
+            else:
+                await self._add_control()
+        return cleared
+
+    def _make_folders(self) -> None:
+        self._programs.home.mkdir(parents=True, exist_ok=True)
+        (self._programs.home / "jj.toml").touch()
+        self._control.parent.mkdir(parents=True, exist_ok=True)
+
+    async def _mend_control(self) -> None:
+        """Give a control workspace that was forgotten or left stale its empty commit again."""
+        try:
+            if self.workspace_prefix not in await self._workspaces("-R", str(self._control)):
+                await self.jj("new", "root()")
+            await self._run_jj("-R", str(self._control), "workspace", "update-stale")
+        except WorldFailed:
+            await asyncio.to_thread(_set_aside, self._control)
+            await self._add_control()
+
+    async def _add_control(self) -> None:
+        """Make the control workspace, from the user's but without looking at its files.
+
+        `workspace add --ignore-working-copy` reports an error after the workspace is made (measured
+        on jj 0.46), because it may not fill it; that is what we want of it, so the outcome is read
+        instead of believed.
+        """
+        at_root = ("-R", str(self.root), "--ignore-working-copy")
+        name = self.workspace_prefix
+        if name in await self._workspaces(*at_root):
+            await self._run_jj(*at_root, "workspace", "forget", name)
+        refusal: WorldFailed | None = None
+        try:
+            await self._run_jj(
+                *(*at_root, "workspace", "add", "--name", name, "--no-colocate"),
+                *("-r", "root()", str(self._control)),
+            )
+        except WorldFailed as error:
+            refusal = error
+        if refusal is not None and not await asyncio.to_thread((self._control / ".jj").is_dir):
+            raise refusal
+        await self._run_jj("-R", str(self._control), "sparse", "set", "--clear")
+
+    async def _workspaces(self, *where: str) -> list[str]:
+        listed = await self._run_jj(
+            *where, "--ignore-working-copy", "workspace", "list", "-T", 'name ++ "\n"'
+        )
+        return listed.splitlines()
+
+    async def _user_setting(self, key: str) -> str:
+        """A value of the user's own jj configuration, or empty. Reading it runs nothing."""
+        argv = [str(self._programs.jj), "--no-pager", "--quiet", "--ignore-working-copy"]
+        argv += ["-R", str(self.root), "config", "get", key]
+        try:
+            return (await run_program(argv, env=user_environment(self._programs))).out.strip()
+        except WorldFailed:
+            return ""
+
+
+async def open_repository(path: Path, *, workspaces: Path, programs: Programs) -> JjRepository:
+    """The jj repository at `path` (any folder inside one of its workspaces). Changes nothing: call
+    `prepare` before anything else is asked of it.
+
+    `workspaces` is the home's folder of workspaces. Raises NotFound where there is no jj
+    repository, and WorldFailed where jj cannot read it.
+    """
+    root, store = await asyncio.to_thread(_find_store, path)
+    # In the user's environment: the first jj to see a repository moves an old-style configuration
+    # out of it into its own configuration folder, and that must be the user's (measured on 0.46).
+    argv = [str(programs.jj), "--no-pager", "--quiet", "--ignore-working-copy"]
+    argv += ["-R", str(root), "git", "root"]
+    ran = await run_program(argv, env=user_environment(programs))
+    return JjRepository(
+        root=root,
+        store=store,
+        git_dir=Path(ran.out.strip()),
+        control=workspaces / repo_id(root) / ".control",
+        programs=programs,
+    )
+
+
+def user_environment(programs: Programs) -> dict[str, str]:
+    """What jj needs to find the user's own configuration."""
+    user = programs.user or {"HOME": str(Path.home())}
+    return {**user, "PATH": programs.path, "JJ_EDITOR": "false", "LC_ALL": "C.UTF-8"}
+
+
+def find_root(path: Path) -> Path:
+    """The root of the jj workspace that holds `path`. Raises NotFound, with the next step."""
+    for folder in (path.absolute(), *path.absolute().parents):
+        if (folder / ".jj").is_dir():
+            return folder
+    if (path / ".git").exists():
+        hint = f"It is a git repository: run `jj git init --colocate {path}` first."
+    else:
+        hint = "Run `jj git init` there, or name another folder with --repo."
+    raise NotFound(f"There is no jj repository at {path}.", hint)
+
+
+def repo_id(root: Path) -> RepoId:
+    """The name of a repository in a home: its folder's name and eight digits of its path's hash."""
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in root.name) or "repo"
+    return RepoId(f"{name}-{_digest(root)[:8]}")
+
+
+def _find_store(path: Path) -> tuple[Path, Path]:
+    """The root of the repository's first workspace, and its store."""
+    root = find_root(path)
+    store = root / ".jj" / "repo"
+    if store.is_file():
+        store = (root / ".jj" / store.read_text(encoding="utf-8").strip()).resolve()
+        root = store.parent.parent
+    return root, store.resolve()
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename a control workspace that cannot be mended; there is never anything of value in it."""
+    number = 0
+    while (target := folder.with_name(f"{folder.name}-broken-{number}")).exists():
+        number += 1
+    folder.rename(target)
+
+
+def _quoted(value: str | Path) -> str:
+    """A string as TOML and jj's revset language both write it."""
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()

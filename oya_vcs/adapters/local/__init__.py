@@ -1,0 +1,117 @@
+"""The local forge: change requests that live in the jj repository itself.
+
+`target` reads the bookmark that lands, `candidates` build on it, `checks` try them in a `checkout`,
+`landing` moves it. Knows the repository and the runner through their ports only, and nothing of
+queues, workers or the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from oya_vcs.adapters.local.candidates import build, find
+from oya_vcs.adapters.local.checkout import Checkout
+from oya_vcs.adapters.local.checks import Checks
+from oya_vcs.adapters.local.landing import conclude, land
+from oya_vcs.adapters.local.target import Target
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.ids import Key
+from oya_vcs.errors import Bug
+from oya_vcs.ports import Probe, Report, Repository, Runner
+
+__all__ = ["LocalForge"]
+
+
+class LocalForge:
+    """A `ports.Performer` for the life of a change request.
+
+    `target` is the bookmark that lands; `checks` maps a name to a shell command, run in this order;
+    `checkouts` and `logs` are the home's folders of these names; `check_ms_max` is the wall time of
+    one check; `environ` is the daemon's environment, of which checks see little.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        runner: Runner,
+        *,
+        target: str,
+        checks: Mapping[str, str],
+        checkouts: Path,
+        logs: Path,
+        check_ms_max: int,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._repository = repository
+        self._target = Target(repository, target)
+        self._checks = Checks(
+            runner,
+            Checkout(repository, checkouts / repository.id),
+            commands=checks,
+            logs=logs,
+            check_ms_max=check_ms_max,
+            environ=environ,
+        )
+
+    @property
+    def kinds(self) -> tuple[type[f.Effect], ...]:
+        """Everything between a collected result and its landing."""
+        return (f.OpenChange, f.BuildCandidate, f.RunChecks, f.Land)
+
+    async def do(self, key: Key, effect: f.Effect, report: Report) -> e.Event:
+        """Carry the effect out; whatever touches refs is done under the repository's lock."""
+        if isinstance(effect, f.OpenChange):
+            return await self._open(key, effect)
+        if isinstance(effect, f.RunChecks):
+            return await self._checks.run(key, effect)
+        async with self._repository.lock():
+            if isinstance(effect, f.BuildCandidate):
+                event = await build(self._target, key, effect)
+            elif isinstance(effect, f.Land):
+                event = await land(self._target, key, effect)
+            else:
+                raise _foreign(effect)
+        return await self._on_disk(event)
+
+    async def probe(self, key: Key, effect: f.Effect) -> e.Event | Probe:
+        """Find checks by their runs, a candidate by its pin, a landing by the target's history.
+
+        A landing whose process died after moving the branch is finished here.
+        """
+        if isinstance(effect, f.OpenChange):
+            return Probe.ABSENT
+        if isinstance(effect, f.RunChecks):
+            return await self._checks.find(key, effect)
+        async with self._repository.lock():
+            if isinstance(effect, f.BuildCandidate):
+                event = await find(self._target, key, effect)
+            elif isinstance(effect, f.Land):
+                event = await conclude(self._target, key, effect)
+            else:
+                raise _foreign(effect)
+        return Probe.ABSENT if event is None else await self._on_disk(event)
+
+    async def _open(self, key: Key, effect: f.OpenChange) -> e.Event:
+        """A local change request is its record: all there is to do is to see that the head is
+        there. Raises WorldFailed where it is not."""
+        await self._target.tree(effect.head)
+        return e.ChangeOpened(
+            key=key,
+            bead=effect.bead,
+            attempt=effect.attempt,
+            change=effect.change,
+            head=effect.head,
+        )
+
+    async def _on_disk(self, event: e.Event) -> e.Event:
+        """The event, once what it tells is on disk: the record must not run ahead of the
+        objects."""
+        if isinstance(event, e.CandidateBuilt | e.Landed):
+            await self._repository.sync()
+        return event
+
+
+def _foreign(effect: f.Effect) -> Bug:
+    return Bug(f"{type(effect).__name__} was given to the local forge, which does not do it.")

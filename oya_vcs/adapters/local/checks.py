@@ -1,0 +1,177 @@
+"""Checks: the configured commands, run one after the other in a clean checkout of the candidate.
+
+Every check starts from the same files: what an earlier one built or broke is gone, so that a result
+depends on the candidate and on nothing else. This module must not know how a candidate is made or
+landed, nor what follows from a result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from oya_vcs.adapters.local.checkout import Checkout
+from oya_vcs.core.effects import RunChecks
+from oya_vcs.core.events import ChecksFinished, Reason
+from oya_vcs.core.ids import CommitId, Key, execution_key
+from oya_vcs.errors import WorldFailed
+from oya_vcs.ports import Finished, Order, Probe, Runner
+
+STOP_MS = 5_000
+"""Between SIGTERM and SIGKILL, when a check is stopped (as `worker.stop_ms`)."""
+OUTPUT_BYTES_MAX = 50_000_000
+"""Where a check's log ends, and the check with it (as `worker.output_bytes_max`)."""
+TAIL_CHARS = 4_000
+"""How much of a failed check's output goes back to the bead's next worker."""
+UNTOLD = (Reason.INTERRUPTED, Reason.INFRASTRUCTURE, Reason.WORKER_MISSING)
+"""Ends of a run that say nothing of the candidate: the check is run again, under another key."""
+ALLOWED = re.compile(
+    "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_CACHE_HOME|XDG_RUNTIME_DIR"
+)
+"""What checks see of the daemon's environment: enough to find programs and caches, no secret. What
+they run was written by workers."""
+
+
+class Checks:
+    """The configured checks of one repository. One candidate is checked at a time."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        checkout: Checkout,
+        *,
+        commands: Mapping[str, str],
+        logs: Path,
+        check_ms_max: int,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._runner = runner
+        self._checkout = checkout
+        self._commands = dict(commands)
+        self._logs = logs
+        self._check_ms_max = check_ms_max
+        self._env = {name: environ[name] for name in environ if ALLOWED.fullmatch(name)}
+        self._turn = asyncio.Lock()
+
+    async def run(self, key: Key, effect: RunChecks) -> ChecksFinished:
+        """Run the checks that have told nothing yet, up to the first that does not pass.
+
+        Raises WorldFailed where the candidate is gone, and, mostly retryable, where a run ended
+        without saying anything of it.
+        """
+        async with self._turn:
+            for name, command in self._commands.items():
+                run, ended = await self._last(key, effect, name)
+                if ended is Probe.UNKNOWN:
+                    raise WorldFailed(
+                        f"An earlier run of the check `{name}` is still being stopped.",
+                        retryable=True,
+                    )
+                if isinstance(ended, Probe):
+                    ended = await self._run(run, effect, name, command)
+                if ended.reason is not None:
+                    return self._failed(key, effect, name, ended)
+        return self._passed(key, effect)
+
+    async def find(self, key: Key, effect: RunChecks) -> ChecksFinished | Probe:
+        """The result, where the recorded runs of a dead process tell it; ABSENT where a check was
+        interrupted or never began, so that the rest has to be run."""
+        for name in self._commands:
+            _, ended = await self._last(key, effect, name)
+            if isinstance(ended, Probe):
+                return ended
+            if ended.reason is not None:
+                return self._failed(key, effect, name, ended)
+        return self._passed(key, effect)
+
+    async def _last(self, key: Key, effect: RunChecks, name: str) -> tuple[Key, Finished | Probe]:
+        """The first run of a check that told something or is yet to tell.
+
+        The command is part of a run's key: what another command said is nothing this check says.
+        """
+        what = {"effect": key, "check": name, "command": self._commands[name]}
+        number = 0
+        while True:
+            run = execution_key(effect.bead, {**what, "run": number})
+            ended = await self._runner.outcome(run)
+            if isinstance(ended, Probe) or ended.reason not in UNTOLD:
+                return run, ended
+            number += 1
+
+    async def _run(self, run: Key, effect: RunChecks, name: str, command: str) -> Finished:
+        base = await self._checkout.prepare(effect.candidate)
+        log = self._log(run, effect, name)
+        await asyncio.to_thread(log.parent.mkdir, parents=True, exist_ok=True)
+        order = Order(
+            key=run,
+            argv=("/bin/sh", "-c", command),
+            cwd=self._checkout.tree,
+            env={**self._env, **_about(effect, base, name)},
+            log=log,
+            heartbeat=None,
+            lease_ms=0,
+            wall_ms_max=self._check_ms_max,
+            stop_ms=STOP_MS,
+            output_bytes_max=OUTPUT_BYTES_MAX,
+        )
+        ended = await self._runner.run(order, _unrecorded)
+        if ended.reason in UNTOLD:
+            raise WorldFailed(
+                f"The check `{name}` ended without a result: {ended.detail}",
+                command=order.argv,
+                stderr=ended.tail,
+                retryable=ended.reason is not Reason.WORKER_MISSING,
+            )
+        return ended
+
+    def _log(self, run: Key, effect: RunChecks, name: str) -> Path:
+        plain = re.sub(r"[^A-Za-z0-9._-]", "-", name)[:40]
+        return self._logs / effect.bead / f"check-{plain}-{run[:8]}.log"
+
+    def _failed(self, key: Key, effect: RunChecks, name: str, ended: Finished) -> ChecksFinished:
+        late = ended.reason is Reason.WALL_TIME
+        what = f"did not end within {self._check_ms_max} ms" if late else "failed"
+        sentence = f"The check `{name}` {what}: {ended.detail}"
+        return ChecksFinished(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            candidate=effect.candidate,
+            reason=Reason.CHECK_TIMEOUT if late else Reason.CHECK_FAILED,
+            check=name,
+            detail=f"{sentence}\n{ended.tail[-TAIL_CHARS:]}".rstrip(),
+        )
+
+    def _passed(self, key: Key, effect: RunChecks) -> ChecksFinished:
+        """All passed; but none configured is a refusal, never a pass."""
+        refusal = (
+            "No checks are configured, so nothing can land. Name at least one command under "
+            "[checks] in the oya.toml on the target branch."
+        )
+        return ChecksFinished(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            candidate=effect.candidate,
+            reason=None if self._commands else Reason.NO_CHECKS,
+            check="",
+            detail="" if self._commands else refusal,
+        )
+
+
+def _about(effect: RunChecks, base: CommitId, name: str) -> dict[str, str]:
+    """What a check is told of itself."""
+    return {
+        "CI": "true",
+        "OYA_BEAD_ID": effect.bead,
+        "OYA_CHANGE": effect.change,
+        "OYA_CANDIDATE": effect.candidate,
+        "OYA_BASE": base,
+        "OYA_CHECK": name,
+    }
+
+
+async def _unrecorded(pid: int, started: int) -> None:
+    """A check's process need not be journalled: its outcome is found by its key."""

@@ -1,0 +1,156 @@
+"""The target: one bookmark in jj and one branch in git, which have to tell the same story.
+
+Reads both and moves the branch; must not know what a candidate or a change request is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oya_vcs.core.events import Reason
+from oya_vcs.core.ids import CommitId, TreeId
+from oya_vcs.errors import WorldFailed
+from oya_vcs.ports import Repository
+
+LOOKS_MAX = 4
+"""How often one effect looks again at a target that moves under its eyes before it gives way."""
+_BOOKMARK = (
+    'if(remote, "", if(conflict, "conflicted", '
+    'if(present, normal_target.commit_id(), "missing")) ++ "\\n")'
+)
+_REFS = "--format=%(refname)%00%(objectname)%00%(tree)%00%(HEAD)%00%(worktreepath)%00"
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where the target stands, in jj and in git alike."""
+
+    commit: CommitId
+    tree: TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why the target cannot be landed on, with the mend."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A ref as git lists it. `head` says that HEAD is attached to it; `worktree` is the folder
+    where it is checked out, or empty."""
+
+    name: str
+    commit: str
+    tree: str
+    head: bool
+    worktree: str
+
+
+class Target:
+    """The bookmark `name` of a repository. Whoever calls holds the repository's lock."""
+
+    def __init__(self, repository: Repository, name: str) -> None:
+        self._repository = repository
+        self.name = name
+        self.ref = f"refs/heads/{name}"
+
+    async def bookmark(self) -> CommitId | Blocked:
+        """Where jj has the target, without looking at git."""
+        quoted = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        said = await self._repository.jj(
+            "bookmark", "list", "-T", _BOOKMARK, "--", f'exact:"{quoted}"'
+        )
+        found = said.strip()
+        if found == "conflicted":
+            return Blocked(
+                Reason.TARGET_CONFLICTED,
+                f"The bookmark `{self.name}` is conflicted: it was moved in two ways at once. "
+                f"Run `jj bookmark set {self.name} -r REVISION` (with --allow-backwards if jj "
+                "asks for it), then resume.",
+            )
+        if found in ("", "missing"):
+            return Blocked(
+                Reason.TARGET_MISSING,
+                f"There is no bookmark `{self.name}`. "
+                f"Run `jj bookmark create {self.name} -r REVISION`, then resume.",
+            )
+        return CommitId(found)
+
+    async def agreed(self) -> Tip | Blocked:
+        """Where jj and git both have the target, after each was told what the other knows.
+
+        Import comes first, as in jj's own commands: what was moved with git is not overwritten.
+        """
+        for _ in range(LOOKS_MAX):
+            await self._repository.jj("git", "import")
+            tip = await self.bookmark()
+            if isinstance(tip, Blocked):
+                return tip
+            branch = await self.branch()
+            if branch is not None and branch.commit == tip:
+                return Tip(tip, TreeId(branch.tree))
+            await self._repository.jj("git", "export")
+            if branch is None and await self.branch() is None:
+                return Blocked(
+                    Reason.TARGET_MISSING,
+                    f"jj cannot export the bookmark `{self.name}` to git, which takes no branch of "
+                    "that name (or has one that stands in its way). Run `jj bookmark rename`, set "
+                    "the new name as repo.target, then resume.",
+                )
+        raise self.restless()
+
+    async def branch(self) -> Ref | None:
+        """The target as git has it."""
+        return next((ref for ref in await self.refs(self.ref) if ref.name == self.ref), None)
+
+    async def refs(self, *args: str) -> tuple[Ref, ...]:
+        """What `git for-each-ref` lists for these arguments."""
+        fields = (await self.git("for-each-ref", _REFS, *args)).split("\0")
+        rows = zip(*[iter(fields)] * 5, strict=False)
+        return tuple(
+            Ref(name.strip(), commit, tree, head == "*", worktree)
+            for name, commit, tree, head, worktree in rows
+        )
+
+    def verify(self, base: CommitId) -> str:
+        """The line of a ref transaction that lets it pass only while git's branch is at `base`."""
+        return f"verify {self.ref}\0{base}\0"
+
+    async def still(self, base: CommitId, *lines: str, note: str = "oya-vcs") -> bool:
+        """Carry out a ref transaction that depends on git's branch being at `base`, all or nothing.
+
+        `lines` are those of `git update-ref --stdin -z`; `note` goes to the reflog. False where
+        the branch had moved; raises WorldFailed where it had not and git refuses all the same.
+        """
+        try:
+            await self.git("update-ref", "-m", note, "--stdin", "-z", stdin="".join(lines))
+        except WorldFailed:
+            branch = await self.branch()
+            if branch is not None and branch.commit == base:
+                raise
+            return False
+        return True
+
+    async def contains(self, tip: CommitId, commit: CommitId) -> bool:
+        """Whether `commit` is `tip` or one of its ancestors."""
+        return not await self.git("rev-list", "-n1", "--end-of-options", commit, f"^{tip}")
+
+    async def tree(self, commit: CommitId) -> str:
+        """The tree of a commit. Raises WorldFailed where the commit is not there."""
+        return await self.git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
+
+    async def git(self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> str:
+        """Run git on the objects as they are: a replacement ref must not pass for a tested tree."""
+        return await self._repository.git("--no-replace-objects", *args, env=env, stdin=stdin)
+
+    def restless(self) -> WorldFailed:
+        """The error of giving way to somebody who keeps moving the target."""
+        return WorldFailed(
+            f"The target `{self.name}` of {self._repository.id} moved {LOOKS_MAX} times while it "
+            "was being read; it is tried again.",
+            retryable=True,
+        )

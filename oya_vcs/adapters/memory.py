@@ -1,0 +1,296 @@
+"""The outside world in memory: workspaces, workers and a forge that can crash with the daemon and
+be probed after.
+
+For tests and simulation. A commit is a map of paths to contents; two sides conflict where both
+changed a path. It keeps the promises of the real adapters (`tests/contract`), and counts what was
+done, so that a test can tell twice from once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.ids import CommitId, Key, TreeId, WorkspaceName, canonical_json
+from oya_vcs.errors import WorldFailed
+from oya_vcs.ports import Probe, Report
+
+Files = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit in memory."""
+
+    files: Files
+    parents: tuple[CommitId, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a scripted worker does: write `files`, or end with `reason`."""
+
+    files: Files = field(default_factory=dict)
+    reason: e.Reason | None = None
+    detail: str = ""
+
+
+Worker = Callable[[f.RunWorker, Files], Work]
+Check = Callable[[Files], str]
+"""Looks at a candidate's files and returns what is wrong with them, or nothing."""
+
+
+@dataclass(slots=True)
+class Outside:
+    """What survives a crash of the daemon: the repository, the workspaces and the runs'
+    outcomes."""
+
+    commits: dict[CommitId, Commit] = field(default_factory=dict)
+    target: CommitId | None = None
+    tips: list[CommitId] = field(default_factory=list)
+    tested: set[TreeId] = field(default_factory=set)
+    workspaces: dict[WorkspaceName, dict[str, str]] = field(default_factory=dict)
+    bases: dict[WorkspaceName, CommitId] = field(default_factory=dict)
+    outcomes: dict[Key, e.Event] = field(default_factory=dict)
+    started: Counter[Key] = field(default_factory=Counter)
+    landings: Counter[str] = field(default_factory=Counter)
+
+    def commit(self, files: Files, parents: tuple[CommitId, ...], message: str) -> CommitId:
+        """Add a commit; equal commits have equal ids."""
+        named = canonical_json([sorted(files.items()), list(parents), message])
+        commit = CommitId(hashlib.sha1(named, usedforsecurity=False).hexdigest())
+        self.commits[commit] = Commit(dict(files), parents, message)
+        return commit
+
+    def tree(self, commit: CommitId) -> TreeId:
+        """The id of a commit's files."""
+        named = canonical_json(sorted(self.commits[commit].files.items()))
+        return TreeId(hashlib.sha1(named, usedforsecurity=False).hexdigest())
+
+    def move_target(self, commit: CommitId) -> None:
+        """Move the target, as a landing or a person does."""
+        self.target = commit
+        self.tips.append(commit)
+
+    def ancestors(self, commit: CommitId) -> set[CommitId]:
+        """The commit and all it stands on."""
+        seen: set[CommitId] = set()
+        todo = [commit]
+        while todo:
+            one = todo.pop()
+            if one not in seen:
+                seen.add(one)
+                todo.extend(self.commits[one].parents)
+        return seen
+
+
+def new_outside(files: Files) -> Outside:
+    """A repository with one commit on its target."""
+    outside = Outside()
+    outside.move_target(outside.commit(files, (), "first"))
+    return outside
+
+
+class MemoryPerformer:
+    """A `ports.Performer` for every kind of effect, over an `Outside`."""
+
+    def __init__(self, outside: Outside, *, worker: Worker, check: Check) -> None:
+        self.outside = outside
+        self._worker = worker
+        self._check = check
+        self._does: dict[type[f.Effect], Callable[..., e.Event]] = {
+            f.CreateWorkspace: self._create,
+            f.CollectResult: self._collect,
+            f.OpenChange: self._open,
+            f.BuildCandidate: self._build,
+            f.RunChecks: self._test,
+            f.Land: self._land,
+            f.RemoveWorkspace: self._remove,
+        }
+
+    @property
+    def kinds(self) -> tuple[type[f.Effect], ...]:
+        """All of them."""
+        return f.EFFECTS
+
+    async def do(self, key: Key, effect: f.Effect, report: Report) -> e.Event:
+        """Carry the effect out."""
+        if isinstance(effect, f.RunWorker):
+            return await self._run(key, effect, report)
+        event = self._does[type(effect)](key, effect)
+        self.outside.outcomes[key] = event
+        return event
+
+    async def probe(self, key: Key, effect: f.Effect) -> e.Event | Probe:
+        """The outcome that the outside holds. A worker that was started and has none was killed
+        with the daemon."""
+        found = self.outside.outcomes.get(key)
+        if found is not None:
+            return found
+        if isinstance(effect, f.RunWorker) and self.outside.started[key]:
+            return self._finished(key, effect, Work(reason=e.Reason.INTERRUPTED, detail="Killed."))
+        return Probe.ABSENT
+
+    def _create(self, key: Key, effect: f.CreateWorkspace) -> e.Event:
+        base = self._target()
+        self.outside.workspaces[effect.workspace] = dict(self.outside.commits[base].files)
+        self.outside.bases[effect.workspace] = base
+        return e.WorkspaceCreated(
+            key=key,
+            bead=effect.bead,
+            attempt=effect.attempt,
+            workspace=effect.workspace,
+            path=f"/memory/{effect.workspace}",
+            base=base,
+        )
+
+    def _target(self) -> CommitId:
+        if self.outside.target is None:
+            message = "The target is gone."
+            raise WorldFailed(message)
+        return self.outside.target
+
+    async def _run(self, key: Key, effect: f.RunWorker, report: Report) -> e.Event:
+        spawned = e.WorkerSpawned(
+            run=key, bead=effect.bead, attempt=effect.attempt, pid=1, started=1
+        )
+        self.outside.started[key] += 1
+        await report(spawned)
+        files = self.outside.workspaces[effect.workspace]
+        work = self._worker(effect, files)
+        files.update(work.files)
+        event = self._finished(key, effect, work)
+        self.outside.outcomes[key] = event
+        return event
+
+    def _finished(self, key: Key, effect: f.RunWorker, work: Work) -> e.Event:
+        return e.WorkerFinished(
+            key=key,
+            bead=effect.bead,
+            attempt=effect.attempt,
+            reason=work.reason,
+            exit_code=None if work.reason else 0,
+            detail=work.detail,
+        )
+
+    def _collect(self, key: Key, effect: f.CollectResult) -> e.Event:
+        files = self.outside.workspaces[effect.workspace]
+        commit = self.outside.commit(files, (effect.base,), effect.message)
+        tree = self.outside.tree(commit)
+        if tree == self.outside.tree(effect.base) and not effect.allow_empty:
+            return e.ResultRefused(
+                key=key,
+                bead=effect.bead,
+                attempt=effect.attempt,
+                reason=e.Reason.NOTHING_TO_LAND,
+                detail="The worker changed nothing.",
+            )
+        return e.ResultCollected(
+            key=key, bead=effect.bead, attempt=effect.attempt, commit=commit, tree=tree
+        )
+
+    def _open(self, key: Key, effect: f.OpenChange) -> e.Event:
+        return e.ChangeOpened(
+            key=key,
+            bead=effect.bead,
+            attempt=effect.attempt,
+            change=effect.change,
+            head=effect.head,
+        )
+
+    def _build(self, key: Key, effect: f.BuildCandidate) -> e.Event:
+        if self.outside.target is None:
+            return e.TargetBlocked(
+                key=key,
+                bead=effect.bead,
+                change=effect.change,
+                reason=e.Reason.TARGET_MISSING,
+                detail="The target is gone.",
+            )
+        base = self.outside.target
+        if effect.head in self.outside.ancestors(base):
+            return e.CandidateRedundant(
+                key=key,
+                bead=effect.bead,
+                change=effect.change,
+                base=base,
+                tree=self.outside.tree(base),
+            )
+        merged, conflicts = self._merge(base, effect.head)
+        if conflicts:
+            return e.CandidateConflicted(
+                key=key, bead=effect.bead, change=effect.change, base=base, files=conflicts
+            )
+        commit = self.outside.commit(merged, (base, effect.head), effect.message)
+        return e.CandidateBuilt(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            base=base,
+            commit=commit,
+            tree=self.outside.tree(commit),
+        )
+
+    def _merge(self, ours: CommitId, theirs: CommitId) -> tuple[Files, tuple[str, ...]]:
+        commits = self.outside.commits
+        fork = commits[theirs].parents[0]
+        base, left, right = (commits[one].files for one in (fork, ours, theirs))
+        merged = dict(left)
+        conflicts: list[str] = []
+        for path in sorted({*base, *right}):
+            if right.get(path) == base.get(path):
+                continue
+            if left.get(path) not in (base.get(path), right.get(path)):
+                conflicts.append(path)
+            elif path in right:
+                merged[path] = right[path]
+            else:
+                merged.pop(path, None)
+        return merged, tuple(conflicts)
+
+    def _test(self, key: Key, effect: f.RunChecks) -> e.Event:
+        wrong = self._check(self.outside.commits[effect.candidate].files)
+        if not wrong:
+            self.outside.tested.add(self.outside.tree(effect.candidate))
+        return e.ChecksFinished(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            candidate=effect.candidate,
+            reason=e.Reason.CHECK_FAILED if wrong else None,
+            check="test",
+            detail=wrong,
+        )
+
+    def _land(self, key: Key, effect: f.Land) -> e.Event:
+        if self.outside.target != effect.base:
+            return e.LandingStale(
+                key=key, bead=effect.bead, change=effect.change, found=self._target()
+            )
+        self.outside.move_target(effect.commit)
+        self.outside.landings[effect.bead] += 1
+        return e.Landed(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            base=effect.base,
+            commit=effect.commit,
+            tree=self.outside.tree(effect.commit),
+        )
+
+    def _remove(self, key: Key, effect: f.RemoveWorkspace) -> e.Event:
+        files = self.outside.workspaces.pop(effect.workspace, None)
+        pinned = None
+        if files is not None:
+            base = self.outside.bases[effect.workspace]
+            kept = self.outside.commits[effect.kept_as or base].files
+            if files != kept:
+                pinned = self.outside.commit(files, (base,), f"kept from {effect.workspace}")
+        return e.WorkspaceRemoved(
+            key=key, bead=effect.bead, workspace=effect.workspace, pinned=pinned
+        )

@@ -1,0 +1,116 @@
+"""The beads file: JSON lines in the dialects of bd and br, and a short form, into bead specs.
+
+**What gates.** `blocks` (also: no type at all), `conditional-blocks` and `waits-for` make a bead
+wait until the other one has landed; so does each id in `deps`, and an id that stands bare in
+`dependencies`. All other types only inform. bd runs a conditionally blocked bead only where the
+other one failed; here it waits as with `blocks`, and a warning says so.
+
+**Parents.** `parent-child`, written in the child, makes the child wait for its parent, unless the
+parent is an open bead of the file whose `issue_type` is "epic". An epic is its children, so they
+cannot wait for it: it waits for them, is worked on last, and may land with no change (its own
+`allow_empty` says otherwise). What gates an epic gates its children, as in bd, where the children
+of a blocked parent are not ready; the epic's own children are excepted.
+
+**What is left out.** A `closed` bead is done and gates nothing; a `tombstone` is gone. A bead that
+is `deferred` or `pinned`, or whose `defer_until` is after `now_ms`, is held: it and all that wait
+for it are left out, with a warning, until the file is read again. `defer_until` in the past ends
+`deferred`.
+
+**Duplicates.** Of two lines with one id the one with the later `updated_at` counts; where one has
+none, the lower line.
+
+This package reads one file. It knows nothing of what the journal holds (`known` is handed in), asks
+no clock (`now_ms` is handed in) and starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from oya_vcs.adapters.tracker.gates import Gates, gates_of, held, may_be_empty, refuse_cycles
+from oya_vcs.adapters.tracker.lines import Notes, read_lines
+from oya_vcs.adapters.tracker.records import Record, read_record
+from oya_vcs.core.ids import BeadId
+from oya_vcs.core.spec import BeadSpec
+
+__all__ = ["BeadsFile", "read_beads"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeadsFile:
+    """What a beads file says.
+
+    `beads` are those to work on, in the order of the file; what they need is among them or was
+    `known`. `done` are the closed ones; `held` those left out for now. `statuses` holds the status
+    of every bead of the file, `deferred` each open one's `defer_until` in Unix milliseconds.
+    `warnings` are sentences with file and line.
+    """
+
+    beads: tuple[BeadSpec, ...]
+    done: tuple[BeadId, ...]
+    held: tuple[BeadId, ...]
+    statuses: Mapping[BeadId, str]
+    deferred: Mapping[BeadId, int]
+    warnings: tuple[str, ...]
+
+
+def read_beads(
+    path: Path, *, known: Collection[BeadId] = (), now_ms: int | None = None
+) -> BeadsFile:
+    """Read a beads file.
+
+    `known` are beads that exist elsewhere and may be waited for. `now_ms` (Unix milliseconds) is
+    what `defer_until` is compared with; without it `defer_until` holds nothing back. Raises
+    InputInvalid where the file cannot be read or anything in it is wrong: every problem with file
+    and line, each cycle with its ids and their lines.
+    """
+    notes = Notes(path)
+    records: dict[BeadId, Record] = {}
+    for line in read_lines(path, notes):
+        record = read_record(line)
+        if record is not None:
+            _keep_newest(records, record, notes)
+    records = dict(sorted(records.items(), key=lambda item: item[1].line))
+    gates = gates_of(records, known, notes)
+    refuse_cycles(gates, records, notes)
+    notes.raise_problems()
+    left_out = held(records, gates, now_ms, notes)
+    if not gates:
+        notes.warn(0, "there is no bead to work on in this file")
+    return BeadsFile(
+        beads=_specs(records, gates, left_out),
+        done=tuple(bead for bead, record in records.items() if record.status == "closed"),
+        held=tuple(bead for bead in gates if bead in left_out),
+        statuses={bead: record.status for bead, record in records.items()},
+        deferred={bead: until for bead in gates if (until := records[bead].until_ms) is not None},
+        warnings=notes.warnings(),
+    )
+
+
+def _keep_newest(records: dict[BeadId, Record], record: Record, notes: Notes) -> None:
+    """Add a record, or keep the newer of the two under its id."""
+    older, newer = records.get(record.spec.id), record
+    if older is not None:
+        if older.updated and newer.updated and older.updated > newer.updated:
+            older, newer = newer, older
+        notes.warn(
+            older.line,
+            f"bead {record.spec.id} is newer on line {newer.line}; this line was left out",
+        )
+    records[record.spec.id] = newer
+
+
+def _specs(
+    records: Mapping[BeadId, Record], gates: Gates, left_out: Collection[BeadId]
+) -> tuple[BeadSpec, ...]:
+    """The specs of the beads to work on, with what they need, in the order of the file."""
+    empty = may_be_empty(records)
+    found: list[BeadSpec] = []
+    for bead, needs in gates.items():
+        if bead not in left_out:
+            said = records[bead].allow_empty
+            allow = bead in empty if said is None else said
+            found.append(replace(records[bead].spec, needs=tuple(needs), allow_empty=allow))
+    return tuple(found)

@@ -1,0 +1,83 @@
+"""One jj workspace an attempt: made, collected, removed, so that no edit is ever lost.
+
+`ground` says where things are and reads commits; `folders` looks at the disk; `rescue` gives a
+workspace that jj lost track of a commit of its own; `creating`, `collecting` and `removing` are the
+three effects; `surveying` lists what is there for people. Works through `ports.Repository` alone.
+Must not know who works in a workspace, what a merge queue is, or what is in the journal.
+
+What makes it safe, each learned from jj 0.46: jj amends whatever commit a workspace stands on when
+it snapshots it, be it the target's, so a commit that is not ours is stepped off first; it leaves
+out nested repositories without a word, so the disk is compared with the commit before anything is
+deleted; and a folder is renamed to the trash before jj forgets the workspace, so that a kill
+in between leaves an entry without a folder, never a folder whose worth is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from oya_vcs.adapters.workspaces.collecting import collect, collected
+from oya_vcs.adapters.workspaces.creating import create, created
+from oya_vcs.adapters.workspaces.ground import KEPT, RESULTS, Ground
+from oya_vcs.adapters.workspaces.removing import remove, removed
+from oya_vcs.adapters.workspaces.surveying import Finding, Kind, Standing, survey
+from oya_vcs.core import effects as f
+from oya_vcs.core.events import Event
+from oya_vcs.core.ids import Key, WorkspaceName
+from oya_vcs.errors import Bug
+from oya_vcs.ports import Probe, Report, Repository
+
+__all__ = ["KEPT", "RESULTS", "Finding", "JjWorkspaces", "Kind", "Standing"]
+
+
+class JjWorkspaces:
+    """A `ports.Performer` for workspaces, and the survey behind `oya-vcs workspace list`.
+
+    `folder` holds one folder a workspace and is ours alone; `trash` must be on its file system;
+    `target` is the bookmark that attempts start from.
+    """
+
+    def __init__(self, repository: Repository, folder: Path, trash: Path, target: str) -> None:
+        self._ground = Ground(
+            repository=repository, folder=folder.absolute(), trash=trash.absolute(), target=target
+        )
+
+    @property
+    def kinds(self) -> tuple[type[f.Effect], ...]:
+        """The three effects on a workspace."""
+        return (f.CreateWorkspace, f.CollectResult, f.RemoveWorkspace)
+
+    async def do(self, key: Key, effect: f.Effect, report: Report) -> Event:
+        """Carry the effect out, each step that mutates the repository under its lock.
+
+        Raises WorldFailed: retryable where a live process stands in a folder that is to go, not
+        retryable where only a person can tell what is worth keeping.
+        """
+        if isinstance(effect, f.CreateWorkspace):
+            return await create(self._ground, key, effect)
+        if isinstance(effect, f.CollectResult):
+            return await collect(self._ground, key, effect)
+        if isinstance(effect, f.RemoveWorkspace):
+            return await remove(self._ground, key, effect)
+        raise _not_ours(effect)
+
+    async def probe(self, key: Key, effect: f.Effect) -> Event | Probe:
+        """Find the outcome: a whole workspace, a pinned result with our key, nothing left to
+        remove. Each effect may be done again from whatever a killed one left, so all else is
+        ABSENT."""
+        if isinstance(effect, f.CreateWorkspace):
+            return await created(self._ground, key, effect)
+        if isinstance(effect, f.CollectResult):
+            return await collected(self._ground, key, effect)
+        if isinstance(effect, f.RemoveWorkspace):
+            return await removed(self._ground, key, effect)
+        raise _not_ours(effect)
+
+    async def survey(self, recorded: Mapping[WorkspaceName, Standing]) -> tuple[Finding, ...]:
+        """Everything that is, or looks like, a workspace, compared with the record. Reads only."""
+        return await survey(self._ground, recorded)
+
+
+def _not_ours(effect: f.Effect) -> Bug:
+    return Bug(f"JjWorkspaces was handed a {type(effect).__name__}, which is not its kind.")

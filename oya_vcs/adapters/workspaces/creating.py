@@ -1,0 +1,129 @@
+"""CreateWorkspace: a folder outside the repository, filled with the target's files.
+
+Must not know what will be done in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from oya_vcs.adapters.workspaces import folders
+from oya_vcs.adapters.workspaces.ground import Commit, Ground, at, mark, tip
+from oya_vcs.core.effects import CreateWorkspace
+from oya_vcs.core.events import WorkspaceCreated
+from oya_vcs.core.ids import Key
+from oya_vcs.errors import WorldFailed
+from oya_vcs.ports import Probe
+
+
+async def create(ground: Ground, key: Key, effect: CreateWorkspace) -> WorkspaceCreated:
+    """Make the workspace and verify it; whatever a killed try left of it goes first.
+
+    `jj workspace add` that fails or is killed leaves a folder and an entry (measured on 0.46). The
+    name is this attempt's alone, and nobody was told of the folder before, so both are ours. Raises
+    WorldFailed, with the mend, where the target is missing, conflicted, or empty.
+    """
+    path = ground.path(effect.workspace)
+    async with ground.repository.lock():
+        await asyncio.to_thread(ground.folder.mkdir, parents=True, exist_ok=True)
+        if await asyncio.to_thread(folders.is_there, path):
+            await _roll_back(ground, effect)
+        try:
+            await _add(ground, effect)
+        except WorldFailed as error:
+            await _roll_back(ground, effect)
+            if "already exists" not in error.stderr:
+                raise await _diagnosis(ground, error) from error
+            await _add(ground, effect)
+        commit = await _whole(ground, effect)
+        if commit is None:
+            await _roll_back(ground, effect)
+            raise WorldFailed(
+                f"Workspace {effect.workspace} was not whole after it was made at {path}.",
+                hint="It was rolled back; look at the disk if this repeats.",
+                retryable=True,
+            )
+    return _event(ground, key, effect, commit)
+
+
+async def created(ground: Ground, key: Key, effect: CreateWorkspace) -> WorkspaceCreated | Probe:
+    """The workspace where it is whole: listed, filled, untouched, on one commit. Else ABSENT."""
+    if await ground.trouble(effect.workspace):
+        return Probe.ABSENT
+    async with ground.repository.lock():
+        commit = await _whole(ground, effect)
+    return Probe.ABSENT if commit is None else _event(ground, key, effect, commit)
+
+
+async def _add(ground: Ground, effect: CreateWorkspace) -> None:
+    start = f"exactly({tip(ground.target)} ~ conflicts() ~ root(), 1)"
+    await ground.repository.jj(
+        *("workspace", "add", "--no-colocate", "--sparse-patterns", "full"),
+        *("--name", effect.workspace, "-r", start, "-m", mark(effect.bead, effect.attempt)),
+        str(ground.path(effect.workspace)),
+        workspace=ground.repository.control,
+    )
+
+
+async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
+    """The workspace's commit where a look at every file finds what the target holds.
+
+    A killed jj leaves the folder half filled and the workspace stale (an error), or the look finds
+    deletions (not empty).
+    """
+    path = ground.path(effect.workspace)
+    try:
+        found = await ground.commits(at(effect.workspace), snapshot_at=path)
+    except WorldFailed:
+        return None
+    commit = found[0]
+    whole = commit.here and commit.empty and len(commit.parents) == 1
+    return commit if whole and commit.is_own(effect.workspace) else None
+
+
+async def _roll_back(ground: Ground, effect: CreateWorkspace) -> None:
+    path = ground.path(effect.workspace)
+    standing = await ground.standing(effect.workspace)
+    if await asyncio.to_thread(folders.is_there, path):
+        place = await asyncio.to_thread(folders.to_trash, path, ground.trash)
+        await asyncio.to_thread(folders.discard, place)
+    if standing is not None:
+        made = f"{mark(effect.bead, effect.attempt)}\n"
+        if standing.is_own(effect.workspace) and (
+            standing.is_scratch() or standing.description == made
+        ):
+            await ground.repository.jj("abandon", standing.id)
+        await ground.repository.jj("workspace", "forget", effect.workspace)
+
+
+async def _diagnosis(ground: Ground, error: WorldFailed) -> WorldFailed:
+    """Why nothing can start from the target, if that is why; else the error as it was."""
+    tips = await ground.commits(tip(ground.target))
+    name = f"The target bookmark `{ground.target}`"
+    mend = f"`jj bookmark set {ground.target} -r REVISION`"
+    if not tips:
+        message = f"{name} does not exist."
+        hint = f"Run `jj bookmark create {ground.target} -r REVISION`, or change repo.target."
+    elif len(tips) > 1:
+        message = f"{name} is conflicted: it stands at {len(tips)} commits."
+        hint = f"Decide for one with {mend}."
+    elif not tips[0].parents:
+        message = f"{name} stands on the empty root commit."
+        hint = f"Commit something, then run {mend}."
+    elif tips[0].conflict:
+        message = f"{name} stands on a commit with unresolved conflicts."
+        hint = f"Resolve them with `jj resolve`, or run {mend}."
+    else:
+        return error
+    return WorldFailed(message, hint=hint, command=error.command, stderr=error.stderr)
+
+
+def _event(ground: Ground, key: Key, effect: CreateWorkspace, commit: Commit) -> WorkspaceCreated:
+    return WorkspaceCreated(
+        key=key,
+        bead=effect.bead,
+        attempt=effect.attempt,
+        workspace=effect.workspace,
+        path=str(ground.path(effect.workspace)),
+        base=commit.parents[0],
+    )

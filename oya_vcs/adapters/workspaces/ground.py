@@ -1,0 +1,162 @@
+"""Where workspaces stand, what they are called, and how their commits are read.
+
+Must not know what is done with any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from oya_vcs.adapters.workspaces import folders
+from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
+from oya_vcs.errors import WorldFailed
+from oya_vcs.ports import Repository
+
+RESULTS = "refs/oya/results/"
+"""Refs under which collected results are pinned, by workspace name."""
+KEPT = "refs/oya/kept/"
+"""Refs under which removal pins what was in a workspace and nowhere else, by workspace name."""
+ROOT = CommitId("0" * 40)
+"""jj's root commit, which git does not have."""
+MARK = "in progress (oya-vcs)"
+"""How the description of an unfinished attempt's commit ends."""
+KEY_TRAILER = "Oya-Key: "
+"""How the line begins, in messages made by the core, that names the run a result comes from."""
+
+
+class Unusable(WorldFailed):
+    """A folder that only a person may judge: nothing in it was touched."""
+
+    code = "workspace_unusable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A commit as jj sees it.
+
+    `workspaces` are those that stand on it, with their recorded roots; `refs` the bookmarks at it;
+    `here` whether it is that of the workspace that was asked. Settled: an ancestor of any bookmark
+    or tag; landed: of the target.
+    """
+
+    id: CommitId
+    parents: tuple[CommitId, ...]
+    description: str
+    empty: bool
+    conflict: bool
+    here: bool
+    workspaces: dict[str, str | None]
+    refs: tuple[str, ...]
+    settled: bool
+    landed: bool
+    parents_settled: bool
+
+    def is_own(self, name: WorkspaceName) -> bool:
+        """Whether amending it touches this workspace and nothing of anybody else's."""
+        return set(self.workspaces) == {name} and not self.settled and self.id != ROOT
+
+    def is_scratch(self) -> bool:
+        """Whether it is nothing but our note that an attempt was made."""
+        ours = self.description.rstrip().endswith(MARK) or KEY_TRAILER in self.description
+        return self.empty and (ours or not self.description)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all three effects stand on."""
+
+    repository: Repository
+    folder: Path
+    trash: Path
+    target: str
+
+    def path(self, name: WorkspaceName) -> Path:
+        """Where the workspace's folder is, whether or not it is there."""
+        return self.folder / name
+
+    async def trouble(self, name: WorkspaceName) -> str:
+        """Why the folder must not be touched, in a sentence; "" where it may.
+
+        Where it may, configuration that was planted in it is gone after this.
+        """
+        clause = await asyncio.to_thread(
+            folders.trouble, self.path(name), self.repository.control / ".jj" / "repo"
+        )
+        return f"The folder of workspace {name} {clause}." if clause else ""
+
+    async def commits(
+        self, revset: str, *, snapshot_at: Path | None = None, at_operation: str = ""
+    ) -> list[Commit]:
+        """The commits of a revset, children first. With `snapshot_at`, that workspace's files are
+        recorded first; without, nothing is looked at on disk."""
+        when = ("--at-operation", at_operation) if at_operation else ()
+        args = ("log", "--no-graph", "-r", revset, "-T", _template(self.target))
+        said = await self.repository.jj(*when, *args, workspace=snapshot_at)
+        return [msgspec.json.decode(line, type=Commit) for line in said.split("\n") if line]
+
+    async def standing(self, name: WorkspaceName) -> Commit | None:
+        """The commit of a workspace as jj has it, files not looked at; None where jj knows no such
+        workspace."""
+        found = await self.commits(f"present({at(name)})")
+        return found[0] if found else None
+
+    async def pin(self, kind: str, name: WorkspaceName) -> CommitId | None:
+        """The commit pinned for a workspace under RESULTS or KEPT."""
+        said = await self.repository.git("for-each-ref", "--format=%(objectname)", f"{kind}{name}")
+        return CommitId(said) if said else None
+
+    async def not_ignored(self, name: WorkspaceName, paths: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """Those of the files and folders that no .gitignore excludes, asked of git."""
+        root = self.path(name)
+        said = await self.repository.git(
+            *(f"--work-tree={root}", "-C", str(root), "ls-files", "--others", "--exclude-standard"),
+            env={"GIT_INDEX_FILE": str(root / ".jj" / "no-index")},
+        )
+        untracked = map(folders.unquoted, said.splitlines())
+        return await asyncio.to_thread(folders.among, paths, untracked)
+
+
+def mark(bead: BeadId, attempt: int) -> str:
+    """The description of an unfinished attempt's commit."""
+    return f"{bead}: attempt {attempt} {MARK}"
+
+
+def at(name: WorkspaceName) -> str:
+    """The commit of a workspace, in jj's revset language."""
+    return f"{quoted(name)}@"
+
+
+def quoted(text: str) -> str:
+    """A string as jj's languages write it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def tip(target: str) -> str:
+    """The target bookmark's commits, as a revset: exactly one where all is well."""
+    return f"bookmarks(exact:{quoted(target)})"
+
+
+def _template(target: str) -> str:
+    """A JSON object a line, with the fields of `Commit`."""
+    settled = "::(bookmarks() | tags() | remote_bookmarks())"
+    places = 'working_copies.map(|w| json(w.name()) ++ ":" ++ json(w.root())).join(",")'
+    fields = {
+        "id": "json(commit_id)",
+        "parents": "json(parents.map(|p| p.commit_id()))",
+        "description": "json(description)",
+        "empty": "json(empty)",
+        "conflict": "json(conflict)",
+        "here": "json(current_working_copy)",
+        "workspaces": f'"{{" ++ {places} ++ "}}"',
+        "refs": "json(bookmarks.map(|b| b.name()))",
+        "settled": f"json(self.contained_in({quoted(settled)}))",
+        "landed": f"json(self.contained_in({quoted(f'::{tip(target)}')}))",
+        "parents_settled": f"json(parents.all(|p| p.contained_in({quoted(settled)})))",
+    }
+    members = ' ++ "," ++ '.join(f'"\\"{name}\\":" ++ {value}' for name, value in fields.items())
+    return f'"{{" ++ {members} ++ "}}\\n"'

@@ -1,0 +1,105 @@
+"""`oya-vcs journal`: read, verify, replay and count the record. Never writes."""
+
+from __future__ import annotations
+
+import argparse
+from collections import deque
+from collections.abc import Callable
+
+from oya_vcs.cli.output import Output, table
+from oya_vcs.cli.places import home_of
+from oya_vcs.cli.reading import clock_time, record
+from oya_vcs.core.beads import State
+from oya_vcs.errors import ExitCode
+from oya_vcs.journal import verify as verification
+from oya_vcs.journal.replay import digest, plain, replay
+
+
+def journal(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    """One of the verbs below."""
+    return _VERBS[arguments.verb](arguments, output)
+
+
+def _tail(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    wanted = max(0, arguments.n)
+    with record(arguments) as reader:
+        rows = deque(reader.read(max(0, reader.last_seq() - wanted)), maxlen=wanted)
+    shown = [
+        (str(row.seq), clock_time(row.at_ms), type(row.event).__name__, row.event.subject)
+        for row in rows
+    ]
+    data = [
+        {
+            "seq": row.seq,
+            "at_ms": row.at_ms,
+            "type": type(row.event).__name__,
+            "data": plain(row.event),
+        }
+        for row in rows
+    ]
+    output.answer("journal-tail", data, table(("seq", "time", "event", "subject"), shown))
+    return ExitCode.DONE
+
+
+def _verify(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    found = verification.verify(home_of(arguments).journal)
+    problems = [{"seq": one.seq, "what": one.what, "mend": one.mend} for one in found.problems]
+    data = {"rows": found.rows, "last_seq": found.last_seq, "hash": found.last_hash}
+    if found.ok:
+        text = f"{found.rows} events verify; the last is {found.last_seq}, hash {found.last_hash}."
+    else:
+        text = "\n".join(
+            f"{'The file' if one.seq == 0 else f'Event {one.seq}'}: {one.what}\n  {one.mend}"
+            for one in found.problems
+        )
+    output.answer("journal-verify", {**data, "problems": problems}, text, ok=found.ok)
+    return ExitCode.DONE if found.ok else ExitCode.WORK_FAILED
+
+
+def _replay(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    with record(arguments) as reader:
+        last = reader.last_seq()
+        upto = last if arguments.to is None else min(last, max(0, arguments.to))
+        world = replay(
+            reader.read(), until=upto, progress=lambda seq: output.say(f"{seq} of {upto} events")
+        )
+    counts = {
+        str(state): sum(bead.state is state for bead in world.beads.values()) for state in State
+    }
+    present = {state: count for state, count in counts.items() if count}
+    mark = digest(world)
+    text = f"State after event {upto} (digest {mark}):\n" + (
+        "\n".join(f"  {count:>6} {state}" for state, count in present.items()) or "  no beads"
+    )
+    data = {"seq": upto, "digest": mark, "beads": present, "open_effects": len(world.open)}
+    output.answer("journal-replay", data, text)
+    return ExitCode.DONE
+
+
+def _stats(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    found = verification.stats(home_of(arguments).journal)
+    rows = [(name, str(count)) for name, count in sorted(found.by_type.items())]
+    text = "\n".join(
+        [
+            table(("event", "rows"), rows),
+            f"{found.rows} events about {found.subjects} subjects in {found.file_bytes} bytes.",
+        ]
+    )
+    data = {
+        "rows": found.rows,
+        "file_bytes": found.file_bytes,
+        "subjects": found.subjects,
+        "by_type": dict(found.by_type),
+        "first_at_ms": found.first_at_ms,
+        "last_at_ms": found.last_at_ms,
+    }
+    output.answer("journal-stats", data, text)
+    return ExitCode.DONE
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
+    "tail": _tail,
+    "verify": _verify,
+    "replay": _replay,
+    "stats": _stats,
+}

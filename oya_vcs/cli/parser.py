@@ -1,0 +1,158 @@
+"""The command line's grammar, and the help that teaches it. Standard library only: `--help` must be
+fast."""
+
+from __future__ import annotations
+
+import argparse
+
+from oya_vcs import __version__
+
+ABOUT = """\
+Runs many coding agents at once on a jj repository: each bead (a unit of work) in its own
+workspace, every step in an fsynced journal, results landed through a merge queue that never
+lets an untested tree onto the target.
+
+Try it:   oya-vcs demo
+Use it:   oya-vcs init REPO, commit the oya.toml it wrote, then
+          oya-vcs run BEADS.jsonl --repo REPO --worker './agent.sh'
+"""
+
+EXITS = """\
+exit codes: 0 done · 1 work failed or input invalid · 2 usage or configuration · 3 not found ·
+4 an external program or forge failed · 5 locked by another daemon · 6 no daemon · 130 interrupted
+"""
+
+
+def _raw(prog: str) -> argparse.RawDescriptionHelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=100)
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    parser = argparse.ArgumentParser(
+        prog="oya-vcs", description=ABOUT, epilog=EXITS, formatter_class=_raw
+    )
+    parser.add_argument("--version", action="version", version=f"oya-vcs {__version__}")
+    _common(parser, top=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _work(commands)
+    _beads(commands)
+    _journal(commands)
+    _workspaces(commands)
+    _health(commands)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """The options of every command: they may stand before or after the command's name."""
+    default = None if top else argparse.SUPPRESS
+    parser.add_argument(
+        "--home", metavar="DIR", default=default, help="the state folder (default: $OYA_HOME)"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", default=default, help="config.toml to use instead of the user's"
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=False if top else argparse.SUPPRESS,
+        help="print one JSON object on stdout and nothing else there",
+    )
+
+
+Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no public name
+
+
+def _add(
+    commands: Commands[argparse.ArgumentParser], name: str, does: str, more: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=does, description=f"{does[0].upper()}{does[1:]}.\n\n{more}", formatter_class=_raw
+    )
+    _common(parser)
+    return parser
+
+
+def _work(commands: Commands[argparse.ArgumentParser]) -> None:
+    demo = _add(
+        commands,
+        "demo",
+        "run the main job on a generated repository",
+        "Makes a jj repository and beads, works on them with a scripted worker, and lands them.\n"
+        "Exit code 0 means that all landed and the journal verifies.",
+    )
+    demo.add_argument("--beads", type=int, default=12, metavar="N", help="how many (default 12)")
+    demo.add_argument("--slots", type=int, default=4, metavar="N", help="how many at once (4)")
+    demo.add_argument("--dir", metavar="DIR", help="where (default: a temporary folder)")
+    demo.add_argument("--keep", action="store_true", help="keep the folder to look around in")
+    init = _add(commands, "init", "write a commented oya.toml into a jj repository")
+    init.add_argument("repo", nargs="?", default=".", metavar="REPO", help="default: this folder")
+    run = _add(
+        commands,
+        "run",
+        "work on a beads file until every bead has landed or cannot",
+        "Foreground: submits, works, lands, and ends when nothing more can be done. Run it again\n"
+        "after a crash, a Ctrl-C or a power cut: it goes on where the journal says it was.",
+    )
+    run.add_argument("beads", metavar="BEADS.jsonl", help="one JSON object a line")
+    run.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this folder)")
+    run.add_argument("--worker", metavar="CMD", help="the program that works on a bead")
+    run.add_argument("--slots", type=int, metavar="N", help="how many beads at once")
+
+
+def _beads(commands: Commands[argparse.ArgumentParser]) -> None:
+    bead = _add(commands, "bead", "look at beads, or give a failed one another try")
+    verbs = bead.add_subparsers(dest="verb", metavar="VERB", required=True)
+    listing = _add(verbs, "list", "list every bead with its state and what it waits for")
+    listing.add_argument("--state", metavar="STATE", help="only these")
+    show = _add(verbs, "show", "show one bead with everything that happened to it")
+    show.add_argument("bead", metavar="ID")
+    retry = _add(verbs, "retry", "give a failed bead new attempts; the next run takes it up")
+    retry.add_argument("bead", metavar="ID")
+
+
+def _journal(commands: Commands[argparse.ArgumentParser]) -> None:
+    journal = _add(commands, "journal", "read, verify and replay the record")
+    verbs = journal.add_subparsers(dest="verb", metavar="VERB", required=True)
+    tail = _add(verbs, "tail", "show the last events")
+    tail.add_argument("-n", type=int, default=20, metavar="N", help="how many (default 20)")
+    _add(verbs, "verify", "prove that nothing was lost, reordered or edited")
+    replay = _add(verbs, "replay", "fold the events into the state and print its digest")
+    replay.add_argument("--to", type=int, metavar="SEQ", help="the state as of this event")
+    _add(verbs, "stats", "count events and bytes by type")
+
+
+def _workspaces(commands: Commands[argparse.ArgumentParser]) -> None:
+    workspace = _add(commands, "workspace", "look at the workspaces of attempts, and clean up")
+    verbs = workspace.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add(verbs, "list", "list the workspaces that the journal says are ours")
+    clean = _add(
+        verbs,
+        "clean",
+        "remove kept workspaces of failed attempts",
+        "What a workspace holds is committed and pinned under refs/oya/kept/ before it is removed.",
+    )
+    clean.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    clean.add_argument(
+        "--older-than", default="24h", metavar="D", help="30m, 24h, 7d (default 24h; 0 for all)"
+    )
+    clean.add_argument("--max", type=int, default=20, metavar="N", help="at most N (default 20)")
+
+
+def _health(commands: Commands[argparse.ArgumentParser]) -> None:
+    _add(commands, "status", "say what runs, what waits and why")
+    doctor = _add(commands, "doctor", "check tools, configuration, disk and journal")
+    doctor.add_argument(
+        "--fix", action="store_true", help="install jj and git privately if missing"
+    )
+    doctor.add_argument("--repo", metavar="REPO", help="check this repository, too")
+    bench = _add(
+        commands,
+        "bench",
+        "measure oya-vcs against what it stands on, side by side",
+        "overhead: orchestration of no-op beads against the bare jj, git and process calls.\n"
+        "steps: steps per second of the engine against raw SQLite group commit.",
+    )
+    bench.add_argument("--beads", type=int, default=40, metavar="N", help="beads (default 40)")
+    bench.add_argument("--steps", type=int, default=20_000, metavar="N", help="steps (20000)")
+    bench.add_argument("--write", metavar="FILE", help="put the table into this Markdown file")

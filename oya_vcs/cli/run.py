@@ -1,0 +1,74 @@
+"""`oya-vcs run`: a beads file and a repository go in, landed commits come out."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from oya_vcs.adapters.tracker import BeadsFile, read_beads
+from oya_vcs.bootstrap import Plan, find_plan, open_daemon
+from oya_vcs.cli.output import Output
+from oya_vcs.cli.places import home_of
+from oya_vcs.cli.progress import Progress
+from oya_vcs.cli.summary import summary
+from oya_vcs.core.world import World
+from oya_vcs.errors import ExitCode
+from oya_vcs.runtime.outbox import Gate, no_gate
+
+
+def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    """Submit, work, land; end when nothing more can be done. 0 when every bead of the file has
+    landed, else 1."""
+    file = read_beads(Path(arguments.beads))
+    for warning in file.warnings:
+        output.say(f"warning: {warning}")
+    plan = asyncio.run(
+        find_plan(
+            home_of(arguments),
+            Path(arguments.repo),
+            config_file=Path(arguments.config) if arguments.config else None,
+            flags=worker_flags(arguments.worker, arguments.slots),
+        )
+    )
+    world = asyncio.run(work(plan, file, output))
+    answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo)
+    output.answer("run", answer.data, answer.text, ok=answer.ok)
+    return ExitCode.DONE if answer.ok else ExitCode.WORK_FAILED
+
+
+def worker_flags(worker: str | None, slots: int | None) -> Mapping[str, object]:
+    """The configuration that the command line overrides."""
+    return {"worker.command": worker, "worker.slots": slots}
+
+
+async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate) -> World:
+    """Run a daemon on the plan until the file's beads are at rest, and show how it goes."""
+    _stop_on_signals()
+    progress = Progress([spec.id for spec in file.beads])
+    async with open_daemon(plan, feeds=[progress], gate=gate) as daemon:
+        progress.show(daemon.world)
+        with progress:
+            if daemon.resumed:
+                output.say(f"Taking up {daemon.resumed} steps that an earlier run left open.")
+            taken = await daemon.submit(file.beads)
+            for note in daemon.notes:
+                output.say(f"note: {note}")
+            if not taken and not daemon.resumed and _is_finished(daemon.world, file):
+                output.say("Every bead of this file has landed already; there is nothing to do.")
+                return daemon.world
+            return await daemon.rest()
+
+
+def _is_finished(world: World, file: BeadsFile) -> bool:
+    return all(world.bead(spec.id).landed is not None for spec in file.beads)
+
+
+def _stop_on_signals() -> None:
+    """SIGTERM and SIGHUP stop as Ctrl-C does: workers are stopped, and the record says where to go
+    on."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)

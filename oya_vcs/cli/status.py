@@ -1,0 +1,55 @@
+"""`oya-vcs status`: whether a daemon works on this home, what it does, what waits and why."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+from oya_vcs.cli.output import Output
+from oya_vcs.cli.places import home_of
+from oya_vcs.cli.reading import world_of
+from oya_vcs.core.explain import explain
+from oya_vcs.core.world import World, unfinished
+from oya_vcs.errors import ExitCode, NotFound
+from oya_vcs.journal.lock import holder
+
+SHOWN_MAX = 20
+"""Unfinished beads that people are shown; `bead list` shows all."""
+
+
+def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    """Print it. A home without a journal is empty, which is no error."""
+    home = home_of(arguments)
+    pid = holder(home.lock)
+    try:
+        world = world_of(arguments)
+    except NotFound:
+        world = World()
+    counts = Counter(str(bead.state) for bead in world.beads.values())
+    waiting = unfinished(world)
+    lines = [
+        f"Home {home.root}: "
+        + (f"process {pid} works on it." if pid else "no daemon works on it now."),
+        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No beads yet.",
+    ]
+    lines += [f"  {bead.id}: {explain(world, bead)}" for bead in waiting[:SHOWN_MAX]]
+    if len(waiting) > SHOWN_MAX:
+        lines.append(f"  and {len(waiting) - SHOWN_MAX} more (`oya-vcs bead list`)")
+    lines += [
+        f"The merge queue of {repo.path} is paused: {repo.queue.paused}"
+        for repo in world.repos.values()
+        if repo.queue.paused
+    ]
+    data = {
+        "home": str(home.root),
+        "pid": pid,
+        "beads": dict(counts),
+        "open_effects": len(world.open),
+        "waiting": {bead.id: explain(world, bead) for bead in waiting},
+        "repos": {
+            repo.id: {"path": repo.path, "paused": repo.queue.paused}
+            for repo in world.repos.values()
+        },
+    }
+    output.answer("status", data, "\n".join(lines))
+    return ExitCode.DONE

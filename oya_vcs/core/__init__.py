@@ -1,0 +1,1 @@
+"""Decisions: what follows from what. No I/O, no clock, no randomness, no logging."""

@@ -1,0 +1,115 @@
+"""The life of a bead as one transition table. Knows no graph, no slots and no queue.
+
+The names are those of docs/ARCHITECTURE.md "Bead states"; a transition that is not in the table is
+our bug and never happens silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from oya_vcs.core import events as e
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.spec import BeadSpec
+from oya_vcs.errors import Bug
+
+
+class State(StrEnum):
+    """Where a bead is on its way to the target."""
+
+    PENDING = "pending"
+    READY = "ready"
+    CLAIMED = "claimed"
+    RUNNING = "running"
+    CHECKING = "checking"
+    SUBMITTED = "submitted"
+    QUEUED = "queued"
+    TESTING = "testing"
+    LANDED = "landed"
+    BACKING_OFF = "backing_off"
+    REWORKING = "reworking"
+    FAILED = "failed"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({State.LANDED, State.FAILED, State.CANCELLED})
+"""A bead in one of these needs nothing more from the daemon."""
+
+_WORKED_ON = frozenset({State.CLAIMED, State.RUNNING, State.CHECKING})
+_IN_QUEUE = frozenset({State.SUBMITTED, State.QUEUED, State.TESTING})
+RESTING = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.FAILED, State.CANCELLED})
+"""A bead in one of these has nothing under way: its content may be revised."""
+
+TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
+    e.BeadRevised: (RESTING, State.PENDING),
+    e.BeadRetried: (frozenset({State.FAILED}), State.PENDING),
+    e.AttemptClaimed: (frozenset({State.READY}), State.CLAIMED),
+    e.WorkerSpawned: (frozenset({State.CLAIMED, State.RUNNING}), State.RUNNING),
+    e.WorkerFinished: (frozenset({State.CLAIMED, State.RUNNING}), State.CHECKING),
+    e.ChangeOpened: (frozenset({State.CHECKING}), State.SUBMITTED),
+    e.ChangeQueued: (frozenset({State.SUBMITTED}), State.QUEUED),
+    e.CandidateBuilt: (frozenset({State.QUEUED}), State.TESTING),
+    e.CandidateRedundant: (frozenset({State.QUEUED}), State.LANDED),
+    e.LandingStale: (frozenset({State.TESTING}), State.QUEUED),
+    e.TargetBlocked: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
+    e.Landed: (frozenset({State.TESTING}), State.LANDED),
+    e.BeadBackedOff: (_WORKED_ON, State.BACKING_OFF),
+    e.BeadReworked: (_IN_QUEUE, State.REWORKING),
+    e.BeadReadied: (frozenset({State.BACKING_OFF, State.REWORKING}), State.READY),
+    e.BeadFailed: (_WORKED_ON | _IN_QUEUE, State.FAILED),
+}
+"""Event -> (states it may come in, state it leads to). What is not here does not change a bead's
+state. A bead that is `PENDING` with nothing unfinished below it becomes `READY` at once, in the
+same step."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Bead:
+    """A bead as the journal has it now.
+
+    `attempt` is the fencing token of the newest attempt; `failures` counts what attempts_max
+    limits; `since_ms` is when `state` began and `until_ms` when a back-off ends (Unix time);
+    `reason` and `detail` say why it was last sent back.
+    """
+
+    repo: RepoId
+    spec: BeadSpec
+    key: Key
+    state: State
+    since_ms: int
+    attempt: int = 0
+    failures: int = 0
+    deferrals: int = 0
+    slot: int | None = None
+    pid: int | None = None
+    workspace: WorkspaceName | None = None
+    base: CommitId | None = None
+    commit: CommitId | None = None
+    change: ChangeId | None = None
+    landed: CommitId | None = None
+    until_ms: int = 0
+    feedback: str = ""
+    reason: e.Reason | None = None
+    detail: str = ""
+
+    @property
+    def id(self) -> BeadId:
+        """The bead's id."""
+        return self.spec.id
+
+
+def move(bead: Bead, event: e.Event, at_ms: int) -> None:
+    """Take the bead through the table. Raises Bug where the event may not come in its state."""
+    rule = TRANSITIONS.get(type(event))
+    if rule is None:
+        return
+    before, after = rule
+    if bead.state not in before:
+        message = f"{type(event).__name__} came to bead {bead.id} in state {bead.state}."
+        raise Bug(message)
+    if bead.state is not after:
+        bead.state = after
+        bead.since_ms = at_ms

@@ -1,0 +1,158 @@
+"""Requests to the world, in the imperative. Each is requested under a key and settled by exactly
+one event.
+
+Plain values: nothing here knows how an effect is carried out, or by whom. What each effect's
+outcome looks like is in `events.py`; how each is probed after a crash is in docs/EXACTLY_ONCE.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from oya_vcs.core.ids import (
+    BeadId,
+    ChangeId,
+    CommitId,
+    Key,
+    RepoId,
+    TreeId,
+    WorkspaceName,
+    execution_key,
+)
+from oya_vcs.core.spec import BeadSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateWorkspace:
+    """Make a jj workspace for one attempt, on the tip of the target. Settled by
+    `WorkspaceCreated`."""
+
+    repo: RepoId
+    bead: BeadId
+    attempt: int
+    workspace: WorkspaceName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWorker:
+    """Run the worker in its workspace until its whole process tree is gone. Settled by
+    `WorkerFinished`."""
+
+    repo: RepoId
+    bead: BeadId
+    attempt: int
+    workspace: WorkspaceName
+    path: str
+    spec: BeadSpec
+    feedback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectResult:
+    """Commit what the worker left in its workspace. Settled by `ResultCollected` or
+    `ResultRefused`."""
+
+    repo: RepoId
+    bead: BeadId
+    attempt: int
+    workspace: WorkspaceName
+    base: CommitId
+    message: str
+    allow_empty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenChange:
+    """Open a change request for a collected result. Settled by `ChangeOpened`."""
+
+    repo: RepoId
+    bead: BeadId
+    attempt: int
+    change: ChangeId
+    head: CommitId
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildCandidate:
+    """Build the commit that would land, on the target's tip of now, invisibly.
+
+    Settled by `CandidateBuilt`, `CandidateConflicted`, `CandidateRedundant` or `TargetBlocked`.
+    `made_at_ms` (Unix time) dates the commit, so that building it again gives the same id; `round`
+    counts the rebuilds of one change.
+    """
+
+    repo: RepoId
+    bead: BeadId
+    change: ChangeId
+    head: CommitId
+    round: int
+    message: str
+    made_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChecks:
+    """Run every configured check in a clean checkout of the candidate. Settled by
+    `ChecksFinished`."""
+
+    repo: RepoId
+    bead: BeadId
+    change: ChangeId
+    round: int
+    candidate: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Land:
+    """Move the target from `base` to `commit`, or not at all. Settled by `Landed`, `LandingStale`
+    or `TargetBlocked`."""
+
+    repo: RepoId
+    bead: BeadId
+    change: ChangeId
+    round: int
+    base: CommitId
+    commit: CommitId
+    tree: TreeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveWorkspace:
+    """Snapshot, pin what is not in `kept_as`, verify, forget, delete. Settled by
+    `WorkspaceRemoved`."""
+
+    repo: RepoId
+    bead: BeadId
+    workspace: WorkspaceName
+    round: int
+    kept_as: CommitId | None
+
+
+Effect = (
+    CreateWorkspace
+    | RunWorker
+    | CollectResult
+    | OpenChange
+    | BuildCandidate
+    | RunChecks
+    | Land
+    | RemoveWorkspace
+)
+
+EFFECTS: tuple[type[Effect], ...] = (
+    CreateWorkspace,
+    RunWorker,
+    CollectResult,
+    OpenChange,
+    BuildCandidate,
+    RunChecks,
+    Land,
+    RemoveWorkspace,
+)
+
+
+def effect_key(effect: Effect) -> Key:
+    """The execution key of an effect: its kind and every field that makes it this one and no
+    other."""
+    return execution_key(effect.bead, {"effect": type(effect).__name__, **asdict(effect)})

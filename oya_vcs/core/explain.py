@@ -1,0 +1,108 @@
+"""Why a bead is where it is, as one sentence: every wait has a reason. Pure, reads the world
+only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.world import Keep, World
+
+NAMED_MAX = 4
+"""Beads that a sentence names before it counts the rest."""
+
+
+def explain(world: World, bead: Bead) -> str:
+    """A sentence that says what the bead waits for, what is happening to it, or how it ended."""
+    return _EXPLAIN[bead.state](world, bead)
+
+
+def _pending(world: World, bead: Bead) -> str:
+    needed = [world.bead(need) for need in world.graph.waits_for(bead.id)]
+    named = [f"{need.id} ({need.state})" for need in needed[:NAMED_MAX]]
+    rest = len(needed) - len(named)
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"Waits for {', '.join(named)}{more} to land."
+
+
+def _ready(world: World, bead: Bead) -> str:
+    busy = len(world.repos[bead.repo].slots)
+    return f"Waits for a free worker slot ({busy} busy)."
+
+
+def _claimed(world: World, bead: Bead) -> str:
+    return f"Its workspace for attempt {bead.attempt} is being made (slot {bead.slot})."
+
+
+def _running(world: World, bead: Bead) -> str:
+    return f"Attempt {bead.attempt} runs in slot {bead.slot} (pid {bead.pid})."
+
+
+def _checking(world: World, bead: Bead) -> str:
+    return f"The result of attempt {bead.attempt} is being collected."
+
+
+def _submitted(world: World, bead: Bead) -> str:
+    return f"Its change request {bead.change} is open."
+
+
+def _queued(world: World, bead: Bead) -> str:
+    queue = world.repos[bead.repo].queue
+    if queue.paused:
+        return f"The merge queue is paused: {queue.paused}"
+    place = 0 if bead.change is None else queue.place(bead.change)
+    if place <= 1:
+        return "Its candidate is being built on the target."
+    return f"Waits in the merge queue at place {place}."
+
+
+def _testing(world: World, bead: Bead) -> str:
+    change = None if bead.change is None else world.changes.get(bead.change)
+    if change is None or change.candidate is None or change.base is None:
+        return "Its candidate is being tested."
+    return f"Its candidate {change.candidate[:12]} on {change.base[:12]} is being tested."
+
+
+def _landed(world: World, bead: Bead) -> str:
+    return f"Landed as {bead.landed}."
+
+
+def _sent_back(world: World, bead: Bead) -> str:
+    return f"Will be tried again after attempt {bead.attempt}: {first_line(bead.detail)}"
+
+
+def _failed(world: World, bead: Bead) -> str:
+    kept = [
+        workspace.path
+        for name in world.of_bead.get(bead.id, ())
+        if (workspace := world.workspaces[name]).keep is Keep.KEPT and workspace.path
+    ]
+    where = f" Its last workspace is kept at {kept[-1]}." if kept else ""
+    return f"Failed ({bead.reason}): {first_line(bead.detail)}{where}"
+
+
+def _ended(world: World, bead: Bead) -> str:
+    return f"The bead is {bead.state}."
+
+
+def first_line(text: str) -> str:
+    """The first line of a text that may be long."""
+    return text.strip().partition("\n")[0]
+
+
+_EXPLAIN: dict[State, Callable[[World, Bead], str]] = {
+    State.PENDING: _pending,
+    State.READY: _ready,
+    State.CLAIMED: _claimed,
+    State.RUNNING: _running,
+    State.CHECKING: _checking,
+    State.SUBMITTED: _submitted,
+    State.QUEUED: _queued,
+    State.TESTING: _testing,
+    State.LANDED: _landed,
+    State.BACKING_OFF: _sent_back,
+    State.REWORKING: _sent_back,
+    State.FAILED: _failed,
+    State.PAUSED: _ended,
+    State.CANCELLED: _ended,
+}

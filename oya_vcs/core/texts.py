@@ -1,0 +1,53 @@
+"""The texts that the core decides on: commit messages and the feedback a worker reads. Pure string
+work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oya_vcs.core.beads import Bead
+from oya_vcs.core.ids import ChangeId, Key
+from oya_vcs.core.merge import Change
+from oya_vcs.core.spec import BeadSpec
+
+SUBJECT_MAX = 72
+"""Characters of a commit's first line (git's own convention, as in its SubmittingPatches)."""
+
+
+def subject_line(spec: BeadSpec) -> str:
+    """A bead's title as one line of a commit message, never empty and without control
+    characters."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in spec.title).split())
+    line = words or str(spec.id)
+    return line if len(line) <= SUBJECT_MAX else line[: SUBJECT_MAX - 1].rstrip() + "…"
+
+
+def result_message(spec: BeadSpec, attempt: int, run: Key) -> str:
+    """The message of the commit that holds a worker's files, with the trailers that name where it
+    comes from."""
+    return f"{subject_line(spec)}\n\nOya-Bead: {spec.id}\nOya-Attempt: {attempt}\nOya-Key: {run}\n"
+
+
+def candidate_message(spec: BeadSpec, change: ChangeId) -> str:
+    """The message of the merge commit that lands a change."""
+    return f"Land {spec.id}: {subject_line(spec)}\n\nOya-Change: {change}\n"
+
+
+def conflict_feedback(bead: Bead, change: Change, base: str, files: Iterable[str]) -> str:
+    """What a worker is told whose result does not merge into what has landed meanwhile."""
+    listed = "\n".join(f"  {name}" for name in files)
+    return (
+        f"Attempt {bead.attempt} was finished, but its result does not merge into the target as "
+        f"it is now (commit {base}).\nThese files conflict:\n{listed}\n"
+        f"Your workspace stands on the new target. Do the work again on top of it.\n"
+        f"The earlier result is commit {change.head}.\n"
+    )
+
+
+def check_feedback(bead: Bead, change: Change, check: str, detail: str) -> str:
+    """What a worker is told whose result failed a check in the merge queue."""
+    return (
+        f"Attempt {bead.attempt} was finished, but check {check!r} failed on the candidate "
+        f"{change.candidate} (the result merged into {change.base}).\n"
+        f"The earlier result is commit {change.head}. What the check said:\n\n{detail}\n"
+    )

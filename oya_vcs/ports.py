@@ -1,0 +1,194 @@
+"""What the inside asks of the outside: protocols of a few methods, no implementation.
+
+Every port has an adapter in memory (`adapters/memory.py`) and one for the real thing, and one
+contract suite (`tests/contract`) runs against both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from oya_vcs.core.effects import Effect
+from oya_vcs.core.events import Event, Reason
+from oya_vcs.core.ids import Key, RepoId
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as the journal holds it: `seq` orders, `at_ms` (Unix time) only informs."""
+
+    seq: int
+    at_ms: int
+    event: Event
+
+
+class Journal(Protocol):
+    """The record. Append-only; what it acknowledged is on disk."""
+
+    def append(self, at_ms: int, events: Sequence[Event]) -> Awaitable[Sequence[Recorded]]:
+        """Queue the events as one transaction, at once and in call order; resolved after the fsync.
+
+        Raises WorldFailed (through the awaitable) when the disk refuses; nothing of the transaction
+        is then kept, and the journal takes no more.
+        """
+        ...
+
+    def read(self, after: int = 0) -> Iterator[Recorded]:
+        """Every event with `seq` greater than `after`, in order. Raises JournalCorrupt where the
+        chain breaks."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was appended and let go of the file. Idempotent."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, which only the shell may ask for."""
+
+    def now_ms(self) -> int:
+        """Unix time in milliseconds."""
+        ...
+
+    async def sleep(self, ms: int) -> None:
+        """Return after `ms` milliseconds."""
+        ...
+
+
+class Probe(Enum):
+    """What a probe found where it did not find the outcome."""
+
+    ABSENT = "absent"
+    """The effect has not happened (or is harmless to repeat): do it."""
+    UNKNOWN = "unknown"
+    """It cannot be told now: probe again later, do nothing."""
+
+
+Report = Callable[[Event], Awaitable[None]]
+"""Hands the engine a fact in the middle of an effect; returns when it is on disk."""
+
+
+class Performer(Protocol):
+    """Carries out some kinds of effect, exactly once with the help of `probe`.
+
+    The outbox calls `probe` first for every effect that was open when the daemon started, and `do`
+    where it is absent. Both return the event that settles `key`. They raise WorldFailed where the
+    world refuses; a retryable one is tried again. Cancelling either leaves a state that `probe`
+    understands.
+    """
+
+    @property
+    def kinds(self) -> tuple[type[Effect], ...]:
+        """The kinds of effect this performer carries out."""
+        ...
+
+    async def do(self, key: Key, effect: Effect, report: Report) -> Event:
+        """Carry the effect out and return the event that settles it."""
+        ...
+
+    async def probe(self, key: Key, effect: Effect) -> Event | Probe:
+        """Look in the outside world for the outcome of an effect that may have been begun by a dead
+        process."""
+        ...
+
+
+class Repository(Protocol):
+    """One jj repository, driven from outside its users' workspaces and never through them."""
+
+    @property
+    def id(self) -> RepoId:
+        """The name of the repository in this home."""
+        ...
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Held around whatever mutates the repository: one holder in this process and in all
+        others."""
+        ...
+
+    @property
+    def control(self) -> Path:
+        """Our own workspace of the repository: without files, on the root commit. Where others are
+        made from, so that no workspace of the user is looked at."""
+        ...
+
+    async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
+        """Run jj and return its stdout. Without `workspace` it reads at the control workspace and
+        never snapshots; with one, that workspace's files are snapshotted first. Raises WorldFailed
+        with argv and stderr; SnapshotIncomplete where jj left files out."""
+        ...
+
+    async def git(self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> str:
+        """Run git on the backing store and return its stdout, stripped. Raises WorldFailed with
+        argv and stderr."""
+        ...
+
+    async def sync(self) -> None:
+        """Return when everything written to the repository's file system so far is on disk
+        (syncfs)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A process to run under the reaper. `key` names the run for ever: its folder, its environment,
+    its outcome.
+
+    `log` receives stdout and stderr, up to `output_bytes_max`. `heartbeat` is a file whose touching
+    is a beat (None: only output beats). `lease_ms` 0 means that silence is allowed. Times in
+    milliseconds.
+    """
+
+    key: Key
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    log: Path
+    heartbeat: Path | None
+    lease_ms: int
+    wall_ms_max: int
+    stop_ms: int
+    output_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a run ended, with its whole process tree gone. `reason` None is exit status 0; `tail` is
+    the end of its output."""
+
+    reason: Reason | None
+    exit_code: int | None
+    detail: str
+    tail: str
+
+
+Spawned = Callable[[int, int], Awaitable[None]]
+"""Called with the reaper's pid and start time before the program itself is started; it starts when
+this returns."""
+
+
+class Runner(Protocol):
+    """Runs programs so that none outlives its daemon, and each outcome outlives it."""
+
+    async def run(self, order: Order, spawned: Spawned) -> Finished:
+        """Run the program to its end. Cancelled: its process tree is stopped and gone before this
+        raises."""
+        ...
+
+    async def outcome(self, key: Key) -> Finished | Probe:
+        """What became of the run of a dead daemon: its outcome; ABSENT if its program was never
+        started; UNKNOWN while its processes are still being stopped. Kills what is left of it
+        (found by the key in its environment)."""
+        ...
+
+
+class Feed(Protocol):
+    """Who hears of recorded events, after the fsync and in order."""
+
+    def publish(self, rows: Sequence[Recorded]) -> None:
+        """Take the rows; must not block and must not raise."""
+        ...

@@ -1,0 +1,1 @@
+"""Running things: the step and the outbox. Knows ports, never adapters."""

@@ -1,0 +1,138 @@
+"""Carries out what was decided, exactly once: intent on disk, effect, outcome on disk.
+
+An effect that was open when the daemon started is probed in the outside world before it is done
+again. Knows performers only by their port; which one carries out what is the composition root's
+business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import assert_never
+
+from oya_vcs.core.effects import Effect
+from oya_vcs.core.events import EffectFailed, Event, Requested
+from oya_vcs.core.ids import Key, RepoId
+from oya_vcs.errors import Bug, OyaError, WorldFailed
+from oya_vcs.ports import Clock, Performer, Probe, Recorded
+
+log = logging.getLogger(__name__)
+
+TRIES_MAX = 4
+"""How often a retryable refusal of the world is met before the effect counts as failed: once and 3
+retries (D5)."""
+RETRY_MS = 200
+"""The first wait between two tries, doubled each time."""
+UNKNOWN_MS = 250
+"""How long to wait before a probe that could not tell is asked again."""
+
+Offer = Callable[[Event], Awaitable[None]]
+Gate = Callable[[str, Effect], Awaitable[None]]
+"""Called at each boundary of each effect: `before`, `after` (done, not yet on disk) and `recorded`.
+For crash tests."""
+
+
+async def no_gate(_boundary: str, _effect: Effect) -> None:
+    """The gate that is always open."""
+
+
+class Outbox:
+    """A `Feed` that carries out every `Requested` it hears of, each in a task of its own."""
+
+    def __init__(
+        self,
+        *,
+        performers: Iterable[Performer],
+        offer: Offer,
+        clock: Clock,
+        repo: RepoId,
+        gate: Gate = no_gate,
+    ) -> None:
+        self._performers = {kind: one for one in performers for kind in one.kinds}
+        self._offer = offer
+        self._clock = clock
+        self._repo = repo
+        self._gate = gate
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def publish(self, rows: Sequence[Recorded]) -> None:
+        """Start what was requested. What belongs to another repository stays open for its own
+        daemon run."""
+        for row in rows:
+            if isinstance(row.event, Requested) and row.event.effect.repo == self._repo:
+                self._start(row.event.key, row.event.effect, begun=False)
+
+    def recover(self, open_effects: Mapping[Key, Effect]) -> None:
+        """Take up what a dead daemon left open; each is probed first."""
+        for key, effect in open_effects.items():
+            if effect.repo == self._repo:
+                self._start(key, effect, begun=True)
+
+    async def drain(self) -> None:
+        """Return when everything that was started has been carried out and recorded."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def close(self) -> None:
+        """Stop what is under way and wait until it is gone. What was not recorded stays open.
+        Idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, key: Key, effect: Effect, *, begun: bool) -> None:
+        if type(effect) not in self._performers:
+            message = f"No performer carries out {type(effect).__name__}."
+            raise Bug(message)
+        task = asyncio.create_task(self._carry_out(key, effect, begun=begun), name=f"effect {key}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, key: Key, effect: Effect, *, begun: bool) -> None:
+        try:
+            outcome = await self._outcome(key, effect, begun=begun)
+            await self._gate("after", effect)
+            await self._offer(outcome)
+            await self._gate("recorded", effect)
+        except OyaError:
+            # The engine has failed, and tells whoever waits for it; the effect stays open.
+            log.debug("the outcome of %s could not be recorded", key, exc_info=True)
+
+    async def _outcome(self, key: Key, effect: Effect, *, begun: bool) -> Event:
+        performer = self._performers[type(effect)]
+        tried = 0
+        while True:
+            try:
+                found = await performer.probe(key, effect) if begun else Probe.ABSENT
+                match found:
+                    case Event():
+                        return found
+                    case Probe.UNKNOWN:
+                        await self._clock.sleep(UNKNOWN_MS)
+                    case Probe.ABSENT:
+                        begun = True
+                        await self._gate("before", effect)
+                        return await performer.do(key, effect, self._offer)
+                    case _:
+                        assert_never(found)
+            except WorldFailed as error:
+                tried += 1
+                if not error.retryable or tried >= TRIES_MAX:
+                    return _failed(key, effect, error.message)
+                await self._clock.sleep(RETRY_MS * 2 ** (tried - 1))
+            except Exception as error:
+                # Our own fault must not stop the other effects: it is logged, and settles this one.
+                log.exception("effect %s (%s) met a bug", key, type(effect).__name__)
+                return _failed(key, effect, f"oya-vcs met a bug of its own: {error!r}")
+
+
+def _failed(key: Key, effect: Effect, message: str) -> EffectFailed:
+    return EffectFailed(
+        key=key,
+        bead=effect.bead,
+        kind=type(effect).__name__,
+        workspace=getattr(effect, "workspace", None),
+        message=message,
+    )

@@ -1,0 +1,142 @@
+"""The daemon is killed with SIGKILL, at each effect boundary and at random: nothing is lost,
+doubled or left behind."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from oya_vcs.core.effects import EFFECTS
+from tests.conftest import NewProject
+from tests.projects import Project, agent, assert_order, plan_beads
+
+SETTLE_S = 20.0
+"""How long the reapers of a dead daemon may take: stop_ms and a little, on a busy machine."""
+
+
+def _assert_landed_once(project: Project, beads: list[dict[str, object]]) -> None:
+    assert_order(project.trailers("Oya-Bead"), beads)
+    starts = (project.folder / "starts.log").read_text().split()
+    assert len(starts) == len(set(starts)), "an execution key ran twice"
+    project.assert_landed_trees_were_tested()
+    project.assert_user_untouched()
+    project.assert_healthy()
+    project.assert_no_leaks()
+
+
+def _counting_worker(project: Project) -> str:
+    """A worker that notes its execution key outside its workspace, works a little, and writes a
+    file."""
+    path = project.folder / "worker.sh"
+    path.write_text(
+        "#!/bin/sh\n"
+        f'echo "$OYA_EXECUTION_KEY" >> "{project.folder}/starts.log"\n'
+        "sleep 0.05\n"
+        'echo "$OYA_BEAD_ID" > "$OYA_BEAD_ID.txt"\n'
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def _wait_until_quiet(project: Project) -> None:
+    """After the daemon's death its workers are stopped by their reapers."""
+    deadline = time.monotonic() + SETTLE_S
+    while (left := project.processes()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left
+
+
+@pytest.mark.parametrize("boundary", ["before", "after", "recorded"])
+@pytest.mark.parametrize("kind", [kind.__name__ for kind in EFFECTS])
+def test_death_at_each_boundary_of_each_effect(
+    new_project: NewProject, boundary: str, kind: str
+) -> None:
+    """Killed at the gate, started again: both beads land once."""
+    project = new_project(colocate=kind < "M")
+    beads: list[dict[str, object]] = [
+        {"id": "a", "title": "A", "deps": []},
+        {"id": "b", "title": "B", "deps": ["a"]},
+    ]
+    file = project.beads(*beads)
+    worker = _counting_worker(project)
+    argv = [sys.executable, "-m", "tests.chaos.gated", boundary, kind, str(file)]
+    killed = subprocess.run(
+        [*argv, str(project.root), worker],
+        env=project.environ,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    ran = project.oya("run", str(file), "--repo", str(project.root), "--worker", worker)
+    assert ran.code == 0, ran.err
+    _assert_landed_once(project, beads)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("colocate", [True, False], ids=["colocated", "plain"])
+def test_twenty_five_random_kills_in_one_run(new_project: NewProject, *, colocate: bool) -> None:
+    """20 beads, 25 SIGKILLs at seeded moments, then a run to the end: each bead exactly once."""
+    project = new_project(colocate=colocate, files=100)
+    beads = plan_beads(20)
+    file = project.beads(*beads)
+    worker = _counting_worker(project)
+    argv = ["run", str(file), "--repo", str(project.root), "--worker", worker, "--slots", "4"]
+    dice = random.Random(20)
+    kills = 0
+    while kills < 25:
+        process = subprocess.Popen(
+            project.command(*argv),
+            env=project.environ,
+            cwd=project.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            process.wait(timeout=dice.uniform(0.3, 1.3))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        code = process.wait()
+        assert code in (0, -signal.SIGKILL)
+        if code == 0:
+            break
+        kills += 1
+    _wait_until_quiet(project)
+    ran = project.oya(*argv)
+    assert ran.code == 0, ran.err
+    _assert_landed_once(project, beads)
+
+
+def test_ctrl_c_stops_the_workers_and_the_next_run_goes_on(new_project: NewProject) -> None:
+    """SIGINT: exit 130, no process left; the same command finishes the work."""
+    project = new_project()
+    bead: dict[str, object] = {"id": "a", "title": "A", "description": "30", "deps": []}
+    file = project.beads(bead)
+    argv = ["run", str(file), "--repo", str(project.root)]
+    process = subprocess.Popen(
+        project.command(*argv, "--worker", agent("slow")),
+        env=project.environ,
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + SETTLE_S
+    while len(project.processes()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=SETTLE_S)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert project.processes() == []
+    assert project.oya(*argv, "--worker", agent("honest")).code == 0
+    project.assert_no_leaks()
+    project.assert_healthy()

@@ -1,0 +1,342 @@
+"""What the core may rely on of any forge: one suite, run on the one in memory and the local one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.jj import Programs, open_repository
+from oya_vcs.adapters.local import LocalForge
+from oya_vcs.adapters.memory import MemoryPerformer, Outside, Work, new_outside
+from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.toolbox import Tools
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.effects import effect_key
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
+from oya_vcs.errors import OyaError
+from oya_vcs.ports import Performer, Probe
+
+FIRST = {"README": "A project.\n"}
+BAD = "bad.txt"
+"""A candidate with this file fails its check."""
+
+
+class World(Protocol):
+    """A repository behind a forge, as the suite drives it."""
+
+    def forge(self) -> Performer:
+        """The forge, as a new process would make it."""
+        ...
+
+    def tip(self) -> CommitId:
+        """Where the target stands."""
+        ...
+
+    def head(self, files: Mapping[str, str], on: CommitId) -> CommitId:
+        """A commit on `on` whose files are `files` over FIRST."""
+        ...
+
+    def move(self, commit: CommitId | None) -> None:
+        """Move or delete the target, as somebody else would."""
+        ...
+
+
+class MemoryWorld:
+    def __init__(self) -> None:
+        self._outside: Outside = new_outside(FIRST)
+
+    def forge(self) -> Performer:
+        return MemoryPerformer(
+            self._outside,
+            worker=lambda effect, files: Work(),
+            check=lambda files: f"{BAD} is there" if BAD in files else "",
+        )
+
+    def tip(self) -> CommitId:
+        assert self._outside.target is not None
+        return self._outside.target
+
+    def head(self, files: Mapping[str, str], on: CommitId) -> CommitId:
+        return self._outside.commit({**FIRST, **files}, (on,), "Work")
+
+    def move(self, commit: CommitId | None) -> None:
+        if commit is None:
+            self._outside.target = None
+        else:
+            self._outside.move_target(commit)
+
+
+class LocalWorld:
+    def __init__(self, folder: Path, tools: Tools) -> None:
+        self._folder = folder
+        self._tools = tools
+        self._root = folder / "project"
+        self._env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "JJ_USER": "Uma User",
+            "JJ_EMAIL": "uma@example.org",
+            **{f"GIT_{who}_NAME": "Wanda" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "wanda@example.org" for who in ("AUTHOR", "COMMITTER")},
+        }
+
+    async def start(self) -> None:
+        jj: tuple[str, str] = (str(self._tools.jj), "--quiet")
+        self._run(*jj, "git", "init", "--colocate", self._root)
+        (self._root / "README").write_text(FIRST["README"])
+        self._run(*jj, "-R", self._root, "commit", "-m", "The first commit")
+        self._run(*jj, "-R", self._root, "bookmark", "create", "main", "-r", "@-")
+        programs = Programs(
+            jj=self._tools.jj,
+            git=self._tools.git,
+            path=os.environ["PATH"],
+            home=self._folder / "jj",
+            user=self._env,
+        )
+        self._repository = await open_repository(
+            self._root, workspaces=self._folder / "workspaces", programs=programs
+        )
+        await self._repository.prepare()
+
+    def _run(self, *argv: str | Path, stdin: str = "", **env: str) -> str:
+        ran = subprocess.run(
+            argv,
+            input=stdin,
+            env={**self._env, **env},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ran.stdout.strip()
+
+    def _git(self, *args: str, stdin: str = "") -> str:
+        index = str(self._folder / "index")
+        git_dir = f"--git-dir={self._root / '.git'}"
+        return self._run(self._tools.git, git_dir, *args, stdin=stdin, GIT_INDEX_FILE=index)
+
+    def forge(self) -> Performer:
+        return LocalForge(
+            self._repository,
+            ReaperRunner(self._folder / "runs", SystemClock()),
+            target="main",
+            checks={"test": f"test ! -e {BAD}"},
+            checkouts=self._folder / "checkouts",
+            logs=self._folder / "logs",
+            check_ms_max=20_000,
+            environ={"PATH": os.environ["PATH"]},
+        )
+
+    def tip(self) -> CommitId:
+        return CommitId(self._git("rev-parse", "refs/heads/main"))
+
+    def head(self, files: Mapping[str, str], on: CommitId) -> CommitId:
+        self._git("read-tree", "--empty")
+        for path, content in {**FIRST, **files}.items():
+            blob = self._git("hash-object", "-w", "--stdin", stdin=content)
+            self._git("update-index", "--index-info", stdin=f"100644 {blob}\t{path}\n")
+        tree = self._git("write-tree")
+        return CommitId(self._git("commit-tree", tree, "-p", on, "-m", "Work"))
+
+    def move(self, commit: CommitId | None) -> None:
+        what = ["-d", "refs/heads/main"] if commit is None else ["refs/heads/main", commit]
+        self._git("update-ref", *what)
+
+
+@pytest.fixture(params=["memory", "local"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """Either forge, on a repository of one commit."""
+    if request.param == "memory":
+        return MemoryWorld()
+    local = LocalWorld(tmp_path, request.getfixturevalue("tools"))
+    await local.start()
+    return local
+
+
+async def no_report(event: e.Event) -> None:
+    """No forge tells anything before an effect settles."""
+    raise AssertionError(event)
+
+
+async def do(world: World, effect: f.Effect) -> e.Event:
+    """Carry an effect out with a new forge; what settles it carries its key."""
+    event = await world.forge().do(effect_key(effect), effect, no_report)
+    assert event.settles
+    assert event.key == effect_key(effect)  # type: ignore[attr-defined]
+    return event
+
+
+def build(head: CommitId, number: int = 1) -> f.BuildCandidate:
+    """The effect of building a head's candidate."""
+    return f.BuildCandidate(
+        repo=RepoId("r"),
+        bead=BeadId("b"),
+        change=ChangeId("c"),
+        head=head,
+        round=number,
+        message="Land",
+        made_at_ms=1_700_000_000_000,
+    )
+
+
+def land(built: e.CandidateBuilt) -> f.Land:
+    """The effect of landing a candidate."""
+    return f.Land(
+        repo=RepoId("r"),
+        bead=built.bead,
+        change=built.change,
+        round=1,
+        base=built.base,
+        commit=built.commit,
+        tree=built.tree,
+    )
+
+
+def check(candidate: CommitId) -> f.RunChecks:
+    """The effect of checking a candidate."""
+    return f.RunChecks(
+        repo=RepoId("r"), bead=BeadId("b"), change=ChangeId("c"), round=1, candidate=candidate
+    )
+
+
+async def candidate(world: World, files: Mapping[str, str]) -> e.CandidateBuilt:
+    """The candidate of a new head on the tip."""
+    event = await do(world, build(world.head(files, world.tip())))
+    assert isinstance(event, e.CandidateBuilt)
+    return event
+
+
+async def test_a_change_goes_from_request_to_landing(world: World) -> None:
+    """Opened, built on the tip, checked, landed: the target is the tested commit with its tree."""
+    base = world.tip()
+    head = world.head({"new.txt": "new\n"}, base)
+    opening = f.OpenChange(
+        repo=RepoId("r"),
+        bead=BeadId("b"),
+        attempt=1,
+        change=ChangeId("c"),
+        head=head,
+        title="A change",
+    )
+    opened = await do(world, opening)
+    assert isinstance(opened, e.ChangeOpened)
+    assert (opened.change, opened.head) == (opening.change, head)
+    built = await do(world, build(head))
+    assert isinstance(built, e.CandidateBuilt)
+    assert built.base == base
+    assert world.tip() == base
+    checked = await do(world, check(built.commit))
+    assert isinstance(checked, e.ChecksFinished)
+    assert (checked.candidate, checked.reason) == (built.commit, None)
+    landed = await do(world, land(built))
+    assert isinstance(landed, e.Landed)
+    assert (landed.base, landed.commit, landed.tree) == (base, built.commit, built.tree)
+    assert world.tip() == built.commit
+
+
+async def test_every_effect_is_probed_to_the_same_event(world: World) -> None:
+    """ABSENT before it is done; after it, in a new process, the event that settled it."""
+    built = await candidate(world, {"new.txt": "new\n"})
+    again = build(world.head({"other.txt": "o\n"}, world.tip()), 2)
+    for effect in (again, check(built.commit), land(built)):
+        key: Key = effect_key(effect)
+        assert await world.forge().probe(key, effect) is Probe.ABSENT
+        event = await do(world, effect)
+        assert await world.forge().probe(key, effect) == event
+
+
+async def test_building_again_gives_the_same_commit(world: World) -> None:
+    """The same effect on the same base is the same commit."""
+    effect = build(world.head({"new.txt": "new\n"}, world.tip()))
+    assert await do(world, effect) == await do(world, effect)
+
+
+async def test_conflict_is_told_with_its_files(world: World) -> None:
+    """Both sides changed one file: named, and the target stays."""
+    head = world.head({"README": "theirs\n", "new.txt": "x\n"}, world.tip())
+    tip = world.head({"README": "ours\n"}, world.tip())
+    world.move(tip)
+    event = await do(world, build(head))
+    assert isinstance(event, e.CandidateConflicted)
+    assert (event.base, event.files) == (tip, ("README",))
+    assert world.tip() == tip
+
+
+async def test_change_in_the_target_is_redundant(world: World) -> None:
+    """The tip, an ancestor, and a head whose change somebody else landed."""
+    base = world.tip()
+    head = world.head({"new.txt": "new\n"}, base)
+    tip = world.head({"new.txt": "new\n", "more.txt": "m\n"}, base)
+    world.move(tip)
+    for redundant in (tip, base, head):
+        event = await do(world, build(redundant))
+        assert isinstance(event, e.CandidateRedundant)
+        assert event.base == tip
+
+
+async def test_failing_check_is_named(world: World) -> None:
+    """A check that fails ends in its reason and name, and moves nothing."""
+    built = await candidate(world, {BAD: "x\n"})
+    event = await do(world, check(built.commit))
+    assert isinstance(event, e.ChecksFinished)
+    assert (event.reason, event.check) == (e.Reason.CHECK_FAILED, "test")
+    assert event.detail
+    assert world.tip() == built.base
+
+
+async def test_moved_target_is_stale(world: World) -> None:
+    """Somebody else landed in between: told where the target is, nothing changed; rebuilt on it,
+    the change lands beside theirs."""
+    head = world.head({"new.txt": "new\n"}, world.tip())
+    built = await do(world, build(head))
+    assert isinstance(built, e.CandidateBuilt)
+    other = world.head({"other.txt": "o\n"}, world.tip())
+    world.move(other)
+    for event in (
+        await do(world, land(built)),
+        await world.forge().probe(effect_key(land(built)), land(built)),
+    ):
+        assert isinstance(event, e.LandingStale)
+        assert event.found == other == world.tip()
+    rebuilt = await do(world, build(head, 2))
+    assert isinstance(rebuilt, e.CandidateBuilt)
+    assert rebuilt.base == other
+    assert isinstance(await do(world, land(rebuilt)), e.Landed)
+
+
+async def test_deleted_target_blocks(world: World) -> None:
+    """No target, no candidate and no landing; it is not made again."""
+    built = await candidate(world, {"new.txt": "new\n"})
+    world.move(None)
+    for effect in (build(built.commit, 2), land(built)):
+        event = await do(world, effect)
+        assert isinstance(event, e.TargetBlocked)
+        assert event.reason is e.Reason.TARGET_MISSING
+
+
+async def test_landing_twice_lands_once(world: World) -> None:
+    """A landing that is done again tells the same and moves nothing, also below a newer tip."""
+    built = await candidate(world, {"new.txt": "new\n"})
+    first = await do(world, land(built))
+    assert await do(world, land(built)) == first
+    above = world.head({"new.txt": "new\n", "above.txt": "x\n"}, built.commit)
+    world.move(above)
+    assert await do(world, land(built)) == first
+    assert world.tip() == above
+
+
+async def test_other_tree_than_tested_does_not_land(world: World) -> None:
+    """The tree is part of what is landed: a wrong one is an error and moves nothing."""
+    built = await candidate(world, {"new.txt": "new\n"})
+    effect = replace(land(built), tree=TreeId("0" * 40))
+    with pytest.raises(OyaError, match="tree"):
+        await do(world, effect)
+    assert world.tip() == built.base

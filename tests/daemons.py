@@ -1,0 +1,130 @@
+"""A daemon without a machine: the real core, engine and outbox over an outside world in memory.
+
+`run_to_rest` is one life of the daemon. A `Kill` ends a life at a chosen boundary of a chosen
+effect, as SIGKILL would: what the journal acknowledged and what the outside did survive, everything
+else is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from oya_vcs.adapters.clock import ManualClock
+from oya_vcs.adapters.memory import Check, Files, MemoryPerformer, Outside, Work, Worker
+from oya_vcs.adapters.memory_journal import MemoryJournal
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.ids import BeadId, RepoId
+from oya_vcs.core.intake import take_in
+from oya_vcs.core.policy import Policy
+from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.world import World
+from oya_vcs.journal.replay import replay
+from oya_vcs.runtime.engine import Engine, tick
+from oya_vcs.runtime.outbox import Outbox
+
+REPO = RepoId("repo-1")
+
+
+class Killed(BaseException):
+    """The daemon of this life is dead."""
+
+
+@dataclass(slots=True)
+class Kill:
+    """Dies at the `at`-th boundary that this life comes to (0: never)."""
+
+    at: int = 0
+    seen: int = 0
+    dead: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def gate(self, _boundary: str, _effect: f.Effect) -> None:
+        """Count, and die in time. A dead daemon never goes on."""
+        self.seen += 1
+        if self.at and self.seen >= self.at:
+            self.dead.set()
+            await asyncio.Event().wait()
+
+
+def spec(name: str, *needs: str, **fields: object) -> BeadSpec:
+    """A bead in short."""
+    return BeadSpec(
+        id=BeadId(name),
+        title=f"Do {name}",
+        needs=tuple(BeadId(need) for need in needs),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def writes_own_file(effect: f.RunWorker, _files: Files) -> Work:
+    """A worker that writes one file, named after its bead."""
+    return Work({f"{effect.bead}.txt": f"by attempt {effect.attempt}"})
+
+
+def all_well(_files: Files) -> str:
+    """A check that always passes."""
+    return ""
+
+
+@dataclass
+class Daemon:
+    """What lives across the lives of the daemon, and the policy of each."""
+
+    outside: Outside
+    worker: Worker = writes_own_file
+    check: Check = all_well
+    slots: int = 2
+    attempts_max: int = 3
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    async def run_to_rest(self, beads: Iterable[BeadSpec] = (), kill: Kill | None = None) -> World:
+        """One life: replay, submit, work until nothing can happen or until killed. Returns the
+        world."""
+        kill = kill or Kill()
+        world = replay(self.journal.read())
+        policy = Policy(
+            repo=REPO, slots=self.slots, attempts_max=self.attempts_max, backoff_ms=1_000
+        )
+        engine = Engine(world=world, journal=self.journal, clock=self.clock, policy=policy)
+        performer = MemoryPerformer(self.outside, worker=self.worker, check=self.check)
+        outbox = Outbox(
+            performers=[performer],
+            offer=engine.offer,
+            clock=self.clock,
+            repo=REPO,
+            gate=kill.gate,
+        )
+        engine.listen(outbox)
+        outbox.recover(world.open)
+        ticking = asyncio.create_task(tick(engine, self.clock))
+        try:
+            if REPO not in world.repos:
+                await engine.offer(e.RepoRegistered(repo=REPO, path="/memory", target="main"))
+            for bead in beads:
+                if (event := take_in(world, REPO, bead).event) is not None:
+                    await engine.offer(event)
+            await engine.offer(e.Ticked())
+            await self._rest_or_die(engine, kill)
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+            await outbox.close()
+        return world
+
+    async def _rest_or_die(self, engine: Engine, kill: Kill) -> None:
+        settled = asyncio.create_task(engine.settled())
+        dead = asyncio.create_task(kill.dead.wait())
+        done, _ = await asyncio.wait({settled, dead}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (settled, dead):
+            task.cancel()
+        await asyncio.gather(settled, dead, return_exceptions=True)
+        if settled in done:
+            await settled
+
+
+def states(world: World) -> dict[str, str]:
+    """Every bead's state by its id."""
+    return {bead.id: str(bead.state) for bead in world.beads.values()}

@@ -1,0 +1,120 @@
+"""A process that builds, checks and lands a change and kills itself on the way, as told in argv."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.jj import Programs, open_repository
+from oya_vcs.adapters.local import LocalForge
+from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.effects import effect_key
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, RepoId
+from oya_vcs.ports import Repository
+from tests.integration.local_changes import MADE_AT_MS, Watched, no_report
+
+EVENTS = {kind.__name__: kind for kind in e.EVENTS}
+CHECKS = {"one": "test -f new.txt", "two": "git status --porcelain"}
+
+
+def forge(repository: Repository, home: Path) -> LocalForge:
+    """The forge that the victim and its successor share."""
+    return LocalForge(
+        repository,
+        ReaperRunner(home / "runs", SystemClock()),
+        target="main",
+        checks=CHECKS,
+        checkouts=home / "checkouts",
+        logs=home / "logs",
+        check_ms_max=20_000,
+        environ={"PATH": os.environ["PATH"]},
+    )
+
+
+async def settle(local: LocalForge, record: Path, effect: f.Effect) -> e.Event:
+    """Carry an effect out as the outbox would: settled once it is recorded, probed if it was begun
+    by another."""
+    key = effect_key(effect)
+    settled, begun = record / f"{key}.settled", record / f"{key}.begun"
+    if settled.exists():
+        kept = json.loads(settled.read_text())
+        return EVENTS[kept.pop("event")](**kept)
+    found = await local.probe(key, effect) if begun.exists() else None
+    begun.touch()
+    event = found if isinstance(found, e.Event) else await local.do(key, effect, no_report)
+    part = record / f"{key}.part"
+    part.write_text(json.dumps({"event": type(event).__name__, **asdict(event)}))  # type: ignore[call-overload]
+    part.rename(settled)
+    return event
+
+
+async def carry(local: LocalForge, record: Path, head: CommitId) -> e.Event:
+    """Build, check and land the change; returns what ended it."""
+    repo, bead, change = RepoId("r"), BeadId("b1"), ChangeId("c1")
+    build = f.BuildCandidate(
+        repo=repo,
+        bead=bead,
+        change=change,
+        head=head,
+        round=1,
+        message="Land\n",
+        made_at_ms=MADE_AT_MS,
+    )
+    built = await settle(local, record, build)
+    if not isinstance(built, e.CandidateBuilt):
+        return built
+    check = f.RunChecks(repo=repo, bead=bead, change=change, round=1, candidate=built.commit)
+    checked = await settle(local, record, check)
+    if not isinstance(checked, e.ChecksFinished) or checked.reason is not None:
+        return checked
+    land = f.Land(
+        repo=repo,
+        bead=bead,
+        change=change,
+        round=1,
+        base=built.base,
+        commit=built.commit,
+        tree=built.tree,
+    )
+    return await settle(local, record, land)
+
+
+async def die(orders: dict[str, str]) -> None:
+    """Begin, and be killed at the moment that was ordered."""
+    home = Path(orders["home"])
+    programs = Programs(
+        jj=Path(orders["jj"]),
+        git=Path(orders["git"]),
+        path=os.environ["PATH"],
+        home=Path(orders["jj_home"]),
+        user=json.loads(orders["user"]),
+    )
+    repository = await open_repository(
+        Path(orders["root"]), workspaces=Path(orders["workspaces"]), programs=programs
+    )
+
+    def kill() -> None:
+        if orders["all"]:
+            os.killpg(0, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def before(number: int) -> None:
+        if number == int(orders["call"]):
+            delay_s = int(orders["delay_us"]) / 1_000_000
+            asyncio.get_running_loop().call_later(delay_s, kill)
+
+    watched = Watched(repository, before=before)
+    event = await carry(forge(watched, home), home, CommitId(orders["head"]))
+    sys.stdout.write(f"{len(watched.calls)} {type(event).__name__}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(die(json.loads(sys.argv[1])))

@@ -158,22 +158,17 @@ class Daemon:
         return self.engine.world
 
     async def submit(self, beads: Sequence[BeadSpec]) -> int:
-        """Record beads that are new or revised, dependencies first; returns how many after the
-        fsync.
+        """Record beads that are new or revised, dependencies first, as one step; returns how many,
+        after the fsync.
 
         What was not taken up, and why, is added to `notes`. Raises InputInvalid, with nothing
         recorded, where an id belongs to another repository.
         """
-        by_id = {spec.id: spec for spec in beads}
-        known = self.world.graph
-        needs = {one.id: [n for n in one.needs if n in by_id] for one in beads}
+        by_id = {one.id: one for one in beads}
+        needs = {one.id: [need for need in one.needs if need in by_id] for one in beads}
         intakes = [take_in(self.world, self.repo, by_id[one]) for one in order(needs)]
         self.notes += [intake.note for intake in intakes if intake.note]
         events = [intake.event for intake in intakes if intake.event is not None]
-        for one in beads:
-            for need in one.needs:
-                if need not in by_id and need not in known:
-                    self.notes.append(f"Bead {one.id} needs {need}, which nobody knows.")
         if events:
             await self.engine.offer(*events)
         return len(events)

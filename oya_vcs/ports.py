@@ -33,8 +33,9 @@ class Journal(Protocol):
     def append(self, at_ms: int, events: Sequence[Event]) -> Awaitable[Sequence[Recorded]]:
         """Queue the events as one transaction, at once and in call order; resolved after the fsync.
 
-        Raises WorldFailed (through the awaitable) when the disk refuses; nothing of the transaction
-        is then kept, and the journal takes no more.
+        Raises WorldFailed (through the awaitable) when the disk refuses; the transaction then
+        counts as not written (after a failed fsync it may still be there, whole, at the next
+        start), and the journal takes no more.
         """
         ...
 

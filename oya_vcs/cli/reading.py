@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from oya_vcs.cli.places import home_of
 from oya_vcs.core.world import World
+from oya_vcs.errors import NotFound
 from oya_vcs.journal.reader import Reader, open_reader
 from oya_vcs.journal.replay import replay
 
@@ -24,6 +25,14 @@ def world_of(arguments: argparse.Namespace, until: int | None = None) -> World:
     """The state that the journal holds, or held at event `until`."""
     with record(arguments) as reader:
         return replay(reader.read(), until=until)
+
+
+def world_or_empty(arguments: argparse.Namespace) -> World:
+    """The state that the journal holds; an empty one where there is no journal yet."""
+    try:
+        return world_of(arguments)
+    except NotFound:
+        return World()
 
 
 def clock_time(at_ms: int) -> str:

@@ -8,11 +8,13 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.tracker import BeadsFile, read_beads
 from oya_vcs.bootstrap import Plan, find_plan, open_daemon
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.progress import Progress
+from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.cli.summary import summary
 from oya_vcs.core.world import World
 from oya_vcs.errors import ExitCode
@@ -22,7 +24,8 @@ from oya_vcs.runtime.outbox import Gate, no_gate
 def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Submit, work, land; end when nothing more can be done. 0 when every bead of the file has
     landed, else 1."""
-    file = read_beads(Path(arguments.beads))
+    known = world_or_empty(arguments).beads
+    file = read_beads(Path(arguments.beads), known=known, now_ms=SystemClock().now_ms())
     for warning in file.warnings:
         output.say(f"warning: {warning}")
     plan = asyncio.run(

@@ -7,10 +7,10 @@ from collections import Counter
 
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
-from oya_vcs.cli.reading import world_of
+from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.core.explain import explain
-from oya_vcs.core.world import World, unfinished
-from oya_vcs.errors import ExitCode, NotFound
+from oya_vcs.core.world import unfinished
+from oya_vcs.errors import ExitCode
 from oya_vcs.journal.lock import holder
 
 SHOWN_MAX = 20
@@ -21,10 +21,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Print it. A home without a journal is empty, which is no error."""
     home = home_of(arguments)
     pid = holder(home.lock)
-    try:
-        world = world_of(arguments)
-    except NotFound:
-        world = World()
+    world = world_or_empty(arguments)
     counts = Counter(str(bead.state) for bead in world.beads.values())
     waiting = unfinished(world)
     lines = [

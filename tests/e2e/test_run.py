@@ -137,3 +137,16 @@ def test_progress_is_one_line_a_change_when_piped(new_project: NewProject) -> No
     wanted = ["claimed", "running", "checking", "queued", "testing", "landed"]
     assert [state for state in seen if state in wanted] == wanted
     assert "\x1b" not in ran.err + ran.out
+
+
+def test_a_bead_may_need_one_of_an_earlier_file(new_project: NewProject) -> None:
+    """What the home knows may be waited for, though the second file does not hold it."""
+    project = new_project()
+    assert project.run(project.beads({"id": "a", "title": "A"}), "crash").code == 1
+    second = project.beads({"id": "b", "title": "B", "deps": ["a"]}, name="more.jsonl")
+    ran = project.run(second, "honest")
+    assert ran.code == 1
+    assert json.loads(ran.out)["data"]["beads"][0]["why"] == "Waits for a (failed) to land."
+    assert project.oya("bead", "retry", "a").code == 0
+    assert project.run(second, "honest").code == 0
+    assert project.trailers("Oya-Bead") == ["a", "b"]

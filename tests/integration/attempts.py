@@ -16,6 +16,8 @@ from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, CommitId, Key, RepoId, WorkspaceName, workspace_name
 from tests.integration.conftest import DIRTY, UserRepo
 
+FIRST = BeadId("b1")
+
 
 async def no_report(event: e.Event) -> None:
     """Nothing of a workspace is told before its effect settles."""
@@ -61,7 +63,7 @@ class Attempt:
     user: UserRepo
     repository: JjRepository | Counted
     home: Path
-    bead: BeadId = BeadId("b1")
+    bead: BeadId = FIRST
     number: int = 1
     target: str = "main"
 

@@ -44,7 +44,7 @@ class UserRepo:
         """Run jj in the user's workspace (or another), and return its stdout."""
         where = ("-R", at or self.root)
         quiet = ("--no-pager", "--color=never", "--quiet")
-        return self._run(self.tools.jj, *quiet, *where, *args)
+        return self.run(self.tools.jj, *quiet, *where, *args)
 
     def peek(self, *args: str) -> str:
         """Run jj without looking at, or changing, any working copy."""
@@ -53,19 +53,20 @@ class UserRepo:
     def git(self, *args: str) -> str:
         """Run git on the store behind the repository, and return its stdout, stripped."""
         git_dir = self.peek("git", "root").strip()
-        return self._run(self.tools.git, f"--git-dir={git_dir}", *args).strip()
+        return self.run(self.tools.git, f"--git-dir={git_dir}", *args).strip()
 
     def blob(self, name: str) -> bytes:
         """What git has under a name such as `COMMIT:PATH`, byte for byte."""
         git_dir = self.peek("git", "root").strip()
-        argv = [self.tools.git, f"--git-dir={git_dir}", "cat-file", "blob", name]
+        argv = [str(self.tools.git), f"--git-dir={git_dir}", "cat-file", "blob", name]
         return subprocess.run(argv, env=self.environ, check=True, capture_output=True).stdout
 
     def commit(self, revision: str) -> str:
         """The full commit id of a revision."""
         return self.peek("log", "--no-graph", "-r", revision, "-T", "commit_id")
 
-    def _run(self, *argv: str | Path) -> str:
+    def run(self, *argv: str | Path) -> str:
+        """Run a program as the user, and return its stdout."""
         ran = subprocess.run(
             argv, env=self.environ, cwd="/", capture_output=True, text=True, check=False
         )
@@ -87,7 +88,7 @@ def user_repo(tmp_path: Path, tools: Tools, repo_kind: str) -> UserRepo:
     (home / ".jjconfig.toml").write_text('[user]\nname = "Uma User"\nemail = "uma@example.org"\n')
     repo = UserRepo(root=tmp_path / "project", tools=tools, home=home)
     colocation = "--colocate" if repo_kind == "colocated" else "--no-colocate"
-    repo._run(tools.jj, "--quiet", "git", "init", colocation, str(repo.root))
+    repo.run(tools.jj, "--quiet", "git", "init", colocation, str(repo.root))
     (repo.root / "README").write_text("A project.\n")
     (repo.root / ".gitignore").write_text("*.o\nbuild/\n")
     (repo.root / "src").mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from tests.integration.conftest import UserRepo
 
 @pytest.fixture
 def attempt(user_repo: UserRepo, repository: JjRepository, tmp_path: Path) -> Attempt:
+    """The first attempt at a bead, its workspace not yet made."""
     return Attempt(user_repo, repository, tmp_path / "oya-home")
 
 
@@ -123,8 +123,8 @@ async def test_eight_workspaces_at_once(attempt: Attempt, programs: Programs) ->
 
 
 async def test_a_result_is_exactly_the_files(attempt: Attempt) -> None:
-    """Content, executable bits, links, big files, odd names and deletions are in the commit; ignored
-    files are not, and stay; the commit has our message, is pinned and stands on the base."""
+    """Content, executable bits, links, big files, odd names and deletions are in the commit;
+    ignored files are not, and stay; the commit has our message, a pin, and the base below it."""
     made = await attempt.create()
     path = attempt.path
     (path / "README").unlink()
@@ -237,7 +237,7 @@ async def test_commits_of_the_worker_are_respected(attempt: Attempt) -> None:
 
 
 async def test_a_worker_on_the_targets_own_commit_does_not_change_it(attempt: Attempt) -> None:
-    """`jj edit main` in a workspace and edited files: the target stays, the files are the result."""
+    """`jj edit main` in a workspace, then edits: the target stays, the files are the result."""
     made = await attempt.create()
     attempt.user.jj("edit", "main", at=attempt.path)
     (attempt.path / "README").write_text("Edited.\n")
@@ -370,8 +370,8 @@ async def test_a_folder_that_is_not_the_workspace_is_refused(
         other.path.rename(attempt.path)
     else:
         shutil.rmtree(attempt.path / ".jj")
-        jj = [attempt.user.tools.jj, "git", "init", "--no-colocate", str(tmp_path / "foreign")]
-        subprocess.run(jj, check=True, env=attempt.user.environ, capture_output=True)
+        where = str(tmp_path / "foreign")
+        attempt.user.run(attempt.user.tools.jj, "git", "init", "--no-colocate", where)
         shutil.copytree(tmp_path / "foreign" / ".jj", attempt.path / ".jj")
         if way == "other repo":
             shutil.rmtree(attempt.path / ".jj" / "repo")
@@ -384,7 +384,7 @@ async def test_a_folder_that_is_not_the_workspace_is_refused(
 async def test_few_programs_are_started(
     user_repo: UserRepo, repository: JjRepository, tmp_path: Path
 ) -> None:
-    """Each program costs 3 (git) to 20 ms (jj): making takes 2, collecting 4, removing at most 5."""
+    """Each costs 3 ms (git) to 20 ms (jj): making takes 2, collecting 4, removing at most 5."""
     counted = Counted(repository)
     attempt = Attempt(user_repo, counted, tmp_path / "oya-home")
     made = await attempt.create()

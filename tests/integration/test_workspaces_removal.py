@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.integration.conftest import UserRepo
 
 @pytest.fixture
 def attempt(user_repo: UserRepo, repository: JjRepository, tmp_path: Path) -> Attempt:
+    """The first attempt at a bead, its workspace not yet made."""
     return Attempt(user_repo, repository, tmp_path / "oya-home")
 
 
@@ -111,7 +112,7 @@ async def test_a_folder_that_a_person_deleted_leaves_no_entry(attempt: Attempt) 
     """What jj last knew of it is pinned, and jj forgets the workspace."""
     await attempt.create()
     (attempt.path / "new").write_text("work\n")
-    attempt.user.jj("debug", "snapshot", at=attempt.path)
+    attempt.user.jj("util", "snapshot", at=attempt.path)
     shutil.rmtree(attempt.path)
     removed = await attempt.remove(None)
     assert removed.pinned is not None
@@ -191,20 +192,18 @@ async def test_a_folder_in_use_is_not_removed(attempt: Attempt, way: str) -> Non
     """A live process in it, or with a file of it open, is named; the removal can be tried again."""
     await attempt.create()
     program = "import sys; f = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, attempt.path / "README"],
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, str(attempt.path / "README")),
         cwd=attempt.path if way == "cwd" else "/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
-    with process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        with pytest.raises(WorldFailed, match=f"process {process.pid}") as refused:
-            await attempt.remove(None)
-        assert refused.value.retryable
-        assert process.stdin is not None
-        process.stdin.close()
+    assert process.stdout is not None
+    await process.stdout.readline()
+    with pytest.raises(WorldFailed, match=f"process {process.pid}") as refused:
+        await attempt.remove(None)
+    assert refused.value.retryable
+    await process.communicate()
     assert attempt.path.is_dir()
     await attempt.remove(None)
     assert left(attempt) == []
@@ -276,7 +275,7 @@ async def test_a_removal_may_be_done_again_from_anywhere(attempt: Attempt) -> No
 
 
 async def test_a_survey_tells_what_is_whose(attempt: Attempt) -> None:
-    """Each workspace by name with its kind; the user's own are not mentioned; nothing is touched."""
+    """Each workspace by name with its kind; the user's own are left out; nothing is touched."""
     names = ("live", "kept", "orphan", "entry", "folder", "stump", "link")
     attempts = {
         name: Attempt(attempt.user, attempt.repository, attempt.home, BeadId(name))

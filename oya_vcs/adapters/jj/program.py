@@ -32,8 +32,11 @@ class Ran:
     err: str
 
 
-async def run_program(argv: Sequence[str], *, env: Mapping[str, str], stdin: str = "") -> Ran:
-    """Run a program to its end. Raises WorldFailed with argv and stderr.
+async def run_program(
+    argv: Sequence[str], *, env: Mapping[str, str], stdin: str = "", inherit: tuple[int, ...] = ()
+) -> Ran:
+    """Run a program to its end; it gets the descriptors in `inherit`. Raises WorldFailed with argv
+    and stderr.
 
     A cancelled call kills the program: what it left half-made is for the caller's verification to
     find.
@@ -44,6 +47,7 @@ async def run_program(argv: Sequence[str], *, env: Mapping[str, str], stdin: str
             *command,
             env=dict(env),
             cwd="/",
+            pass_fds=inherit,
             stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

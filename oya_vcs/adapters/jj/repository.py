@@ -63,6 +63,7 @@ class JjRepository:
         self._programs = programs
         self._id = repo_id(root)
         self._turn = asyncio.Lock()
+        self._held: tuple[int, ...] = ()
         self._identity = IDENTITY
 
     @staticmethod
@@ -91,7 +92,11 @@ class JjRepository:
         return f"oya-control-{_digest(self._control)[:6]}"
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Held around whatever mutates the repository, by one task of one process at a time."""
+        """Held around whatever mutates the repository, by one task of one process at a time.
+
+        Programs started meanwhile inherit it: where this process is killed, the next one waits for
+        a jj that is still writing.
+        """
         return self._locked()
 
     @asynccontextmanager
@@ -102,8 +107,10 @@ class JjRepository:
             )
             try:
                 await lock_file(descriptor)
+                self._held = (descriptor,)
                 yield
             finally:
+                self._held = ()
                 os.close(descriptor)
 
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
@@ -194,7 +201,7 @@ class JjRepository:
     async def _mended(self, argv: list[str], env: Mapping[str, str], stdin: str) -> Ran:
         """Run a program; where a lock file stopped it, clear stale ones for the next try."""
         try:
-            ran = await run_program(argv, env=env, stdin=stdin)
+            ran = await run_program(argv, env=env, stdin=stdin, inherit=self._held)
         except WorldFailed as error:
             if ".lock" in error.stderr:
                 await asyncio.to_thread(clear_stale_locks, self.git_dir, self.store)

@@ -6,9 +6,10 @@ Must not know what will be done in it.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from oya_vcs.adapters.workspaces import folders
-from oya_vcs.adapters.workspaces.ground import Commit, Ground, at, mark, tip
+from oya_vcs.adapters.workspaces.ground import Commit, Ground, at, mark, tip, whole
 from oya_vcs.core.effects import CreateWorkspace
 from oya_vcs.core.events import WorkspaceCreated
 from oya_vcs.core.ids import Key
@@ -25,7 +26,7 @@ async def create(ground: Ground, key: Key, effect: CreateWorkspace) -> Workspace
     """
     path = ground.path(effect.workspace)
     async with ground.repository.lock():
-        await asyncio.to_thread(ground.folder.mkdir, parents=True, exist_ok=True)
+        await whole(partial(ground.folder.mkdir, parents=True, exist_ok=True))
         if await asyncio.to_thread(folders.is_there, path):
             await _roll_back(ground, effect)
         try:
@@ -85,8 +86,8 @@ async def _roll_back(ground: Ground, effect: CreateWorkspace) -> None:
     path = ground.path(effect.workspace)
     standing = await ground.standing(effect.workspace)
     if await asyncio.to_thread(folders.is_there, path):
-        place = await asyncio.to_thread(folders.to_trash, path, ground.trash)
-        await asyncio.to_thread(folders.discard, place)
+        place = await whole(partial(folders.to_trash, path, ground.trash))
+        await whole(partial(folders.discard, place))
     if standing is not None:
         made = f"{mark(effect.bead, effect.attempt)}\n"
         if standing.is_own(effect.workspace) and (

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +18,8 @@ from oya_vcs.adapters.workspaces import folders
 from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Repository
+
+T = TypeVar("T")
 
 RESULTS = "refs/oya/results/"
 """Refs under which collected results are pinned, by workspace name."""
@@ -84,6 +88,8 @@ class Ground:
 
         Where it may, configuration that was planted in it is gone after this.
         """
+        if self.path(name).parent != self.folder or name in {"", ".", ".."}:
+            return f"The name {name!r} leads out of the folder of workspaces."
         clause = await asyncio.to_thread(
             folders.trouble, self.path(name), self.repository.control / ".jj" / "repo"
         )
@@ -119,6 +125,17 @@ class Ground:
         )
         untracked = map(folders.unquoted, said.splitlines())
         return await asyncio.to_thread(folders.among, paths, untracked)
+
+
+async def whole(step: Callable[[], T]) -> T:
+    """Do a step on the disk in a thread, to its end: a cancelled call returns only when nothing is
+    being written any more, so that the same effect can be done again at once."""
+    doing = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
 
 
 def mark(bead: BeadId, attempt: int) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters.workspaces import folders, rescue
-from oya_vcs.adapters.workspaces.ground import KEPT, Commit, Ground, Unusable
+from oya_vcs.adapters.workspaces.ground import KEPT, Commit, Ground, Unusable, whole
 from oya_vcs.core.effects import RemoveWorkspace
 from oya_vcs.core.events import WorkspaceRemoved
 from oya_vcs.core.ids import CommitId, Key, WorkspaceName
@@ -36,7 +37,7 @@ async def remove(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspace
     path = ground.path(name)
     if await asyncio.to_thread(folders.is_there, path):
         last, pinned = await _verified(ground, effect)
-        await asyncio.to_thread(folders.to_trash, path, ground.trash)
+        await whole(partial(folders.to_trash, path, ground.trash))
         async with ground.repository.lock():
             await _forget(ground, effect, last)
     else:
@@ -48,7 +49,7 @@ async def remove(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspace
                 await _forget(ground, effect, standing)
         pinned = await ground.pin(KEPT, name)
     for place in await asyncio.to_thread(folders.in_trash, ground.trash, name):
-        await asyncio.to_thread(folders.discard, place)
+        await whole(partial(folders.discard, place))
     return _event(key, effect, pinned)
 
 
@@ -106,7 +107,7 @@ async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, Co
                 f"({_some(drift.different)}).",
                 hint=f"Look at {path}: a program may still be writing there.",
             )
-        await asyncio.to_thread(folders.unsettle, path, drift.different)
+        await whole(partial(folders.unsettle, path, drift.different))
     if pinned:
         await ground.repository.sync()
     return commit, pinned

@@ -8,20 +8,23 @@ else is gone.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.memory import Check, Files, MemoryPerformer, Outside, Work, Worker
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId, RepoId
+from oya_vcs.core.ids import BeadId, Key, RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import World
+from oya_vcs.errors import WorldFailed
 from oya_vcs.journal.replay import replay
+from oya_vcs.ports import Report
 from oya_vcs.runtime.engine import Engine, tick
 from oya_vcs.runtime.outbox import Outbox
 
@@ -79,8 +82,19 @@ class Daemon:
     attempts_max: int = 3
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     clock: ManualClock = field(default_factory=ManualClock)
+    no_checks: bool = False
+    refusals: Counter[type[f.Effect]] = field(default_factory=Counter)
 
-    async def run_to_rest(self, beads: Iterable[BeadSpec] = (), kill: Kill | None = None) -> World:
+    def refuse(self, kind: type[f.Effect], *, times: int) -> None:
+        """Let the outside refuse this kind of effect so many times."""
+        self.refusals[kind] = times
+
+    async def run_to_rest(
+        self,
+        beads: Iterable[BeadSpec] = (),
+        kill: Kill | None = None,
+        facts: Iterable[e.Event] = (),
+    ) -> World:
         """One life: replay, submit, work until nothing can happen or until killed. Returns the
         world."""
         kill = kill or Kill()
@@ -89,7 +103,7 @@ class Daemon:
             repo=REPO, slots=self.slots, attempts_max=self.attempts_max, backoff_ms=1_000
         )
         engine = Engine(world=world, journal=self.journal, clock=self.clock, policy=policy)
-        performer = MemoryPerformer(self.outside, worker=self.worker, check=self.check)
+        performer = Refusing(self)
         outbox = Outbox(
             performers=[performer],
             offer=engine.offer,
@@ -106,6 +120,8 @@ class Daemon:
             for bead in beads:
                 if (event := take_in(world, REPO, bead).event) is not None:
                     await engine.offer(event)
+            for fact in facts:
+                await engine.offer(fact)
             await engine.offer(e.Ticked())
             await self._rest_or_die(engine, kill)
         finally:
@@ -123,6 +139,24 @@ class Daemon:
         await asyncio.gather(settled, dead, return_exceptions=True)
         if settled in done:
             await settled
+
+
+class Refusing(MemoryPerformer):
+    """The outside in memory, which may refuse, or have no checks to run."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__(daemon.outside, worker=daemon.worker, check=daemon.check)
+        self._daemon = daemon
+
+    async def do(self, key: Key, effect: f.Effect, report: Report) -> e.Event:
+        """Refuse as often as the test said, then do as the outside does."""
+        if self._daemon.refusals[type(effect)] > 0:
+            self._daemon.refusals[type(effect)] -= 1
+            raise WorldFailed("Refused.")
+        event = await super().do(key, effect, report)
+        if self._daemon.no_checks and isinstance(event, e.ChecksFinished):
+            return replace(event, reason=e.Reason.NO_CHECKS, detail="No checks.")
+        return event
 
 
 def states(world: World) -> dict[str, str]:

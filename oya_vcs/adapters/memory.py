@@ -204,28 +204,18 @@ class MemoryPerformer:
         )
 
     def _build(self, key: Key, effect: f.BuildCandidate) -> e.Event:
-        if self.outside.target is None:
-            return e.TargetBlocked(
-                key=key,
-                bead=effect.bead,
-                change=effect.change,
-                reason=e.Reason.TARGET_MISSING,
-                detail="The target is gone.",
-            )
         base = self.outside.target
+        if base is None:
+            return self._gone(key, effect)
         if effect.head in self.outside.ancestors(base):
-            return e.CandidateRedundant(
-                key=key,
-                bead=effect.bead,
-                change=effect.change,
-                base=base,
-                tree=self.outside.tree(base),
-            )
+            return self._redundant(key, effect, base)
         merged, conflicts = self._merge(base, effect.head)
         if conflicts:
             return e.CandidateConflicted(
                 key=key, bead=effect.bead, change=effect.change, base=base, files=conflicts
             )
+        if merged == self.outside.commits[base].files:
+            return self._redundant(key, effect, base)
         commit = self.outside.commit(merged, (base, effect.head), effect.message)
         return e.CandidateBuilt(
             key=key,
@@ -234,6 +224,24 @@ class MemoryPerformer:
             base=base,
             commit=commit,
             tree=self.outside.tree(commit),
+        )
+
+    def _redundant(self, key: Key, effect: f.BuildCandidate, base: CommitId) -> e.Event:
+        return e.CandidateRedundant(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            base=base,
+            tree=self.outside.tree(base),
+        )
+
+    def _gone(self, key: Key, effect: f.BuildCandidate | f.Land) -> e.Event:
+        return e.TargetBlocked(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            reason=e.Reason.TARGET_MISSING,
+            detail="The target is gone.",
         )
 
     def _merge(self, ours: CommitId, theirs: CommitId) -> tuple[Files, tuple[str, ...]]:
@@ -268,12 +276,18 @@ class MemoryPerformer:
         )
 
     def _land(self, key: Key, effect: f.Land) -> e.Event:
-        if self.outside.target != effect.base:
-            return e.LandingStale(
-                key=key, bead=effect.bead, change=effect.change, found=self._target()
-            )
-        self.outside.move_target(effect.commit)
-        self.outside.landings[effect.bead] += 1
+        target = self.outside.target
+        if target is None:
+            return self._gone(key, effect)
+        if self.outside.tree(effect.commit) != effect.tree:
+            raise WorldFailed("The commit has another tree than the one that was tested.")
+        if effect.commit not in self.outside.ancestors(target):
+            if target != effect.base:
+                return e.LandingStale(
+                    key=key, bead=effect.bead, change=effect.change, found=target
+                )
+            self.outside.move_target(effect.commit)
+            self.outside.landings[effect.bead] += 1
         return e.Landed(
             key=key,
             bead=effect.bead,

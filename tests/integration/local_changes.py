@@ -195,6 +195,7 @@ class Watched:
     inner: Repository
     before: Step | None = None
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    synced: list[int] = field(default_factory=list)
 
     @property
     def id(self) -> RepoId:
@@ -216,6 +217,7 @@ class Watched:
 
     async def sync(self) -> None:
         await self.inner.sync()
+        self.synced.append(len(self.calls))
 
     async def _call(self, call: tuple[str, ...], answer: Awaitable[str]) -> str:
         self.calls.append(call)

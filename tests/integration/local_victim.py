@@ -51,7 +51,8 @@ async def settle(local: LocalForge, record: Path, effect: f.Effect) -> e.Event:
     begun.touch()
     event = found if isinstance(found, e.Event) else await local.do(key, effect, no_report)
     part = record / f"{key}.part"
-    part.write_text(json.dumps({"event": type(event).__name__, **asdict(event)}))  # type: ignore[call-overload]
+    kept = {"event": type(event).__name__, **asdict(event)}  # type: ignore[call-overload]
+    part.write_text(json.dumps(kept))
     part.rename(settled)
     return event
 

@@ -144,6 +144,17 @@ async def test_head_with_conflict_trees_is_refused_where_its_merge_has_none(
     start = changes.head({".jjconflict-side-0/x": "x\n"})
     head = changes.head({"new.txt": "new\n"}, on=start)
     _move_with_git(changes, changes.head({".jjconflict-side-0/x": None}, on=start))
+    changes.user.peek("git", "import")
+    with pytest.raises(WorldFailed, match="unresolved jj conflict"):
+        await changes.forge().do(*changes.build(head), no_report)
+
+
+async def test_merge_with_conflict_trees_is_refused_where_its_head_has_none(
+    changes: Changes,
+) -> None:
+    """Somebody put them on the target: nothing more is built on it."""
+    head = changes.head({"new.txt": "new\n"})
+    _move_with_git(changes, changes.head({".jjconflict-side-0/x": "x\n"}))
     with pytest.raises(WorldFailed, match="unresolved jj conflict"):
         await changes.forge().do(*changes.build(head), no_report)
 

@@ -236,8 +236,22 @@ async def test_target_checked_out_in_a_git_worktree_blocks(
     assert f"{linked}" in event.detail
     assert "git checkout --detach" in event.detail
     assert changes.branch() == built.base
-    changes.user._run(changes.user.tools.git, "-C", str(linked), "checkout", "-q", "--detach")
+    changes.user.run(changes.user.tools.git, "-C", str(linked), "checkout", "-q", "--detach")
     assert isinstance(await changes.forge().do(*changes.land(built), no_report), e.Landed)
+
+
+async def test_what_is_told_is_on_disk(changes: Changes) -> None:
+    """The file system is synced after the last write and before a candidate or a landing is told,
+    done or probed."""
+    head = changes.head({"new.txt": "new\n"})
+    built = await changes.built(head)
+    for key, effect in (changes.build(head), changes.land(built)):
+        for again in (False, True):
+            watched = Watched(changes.repository)
+            forge = changes.forge(repository=watched)
+            event = await (forge.probe(key, effect) if again else forge.do(key, effect, no_report))
+            assert isinstance(event, e.CandidateBuilt | e.Landed)
+            assert watched.synced == [len(watched.calls)]
 
 
 async def test_landing_starts_few_processes(changes: Changes) -> None:

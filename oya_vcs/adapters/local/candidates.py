@@ -80,21 +80,23 @@ async def _build_on(
     """The verdict on merging the head into `base`; None where git's branch is not at `base`."""
     merged, there, head = await _merges(target, base, effect.head)
     if merged.tree == there.tree:
-        redundant = CandidateRedundant(
+        verdict: Event = CandidateRedundant(
             key=key, bead=effect.bead, change=effect.change, base=base, tree=there.tree
         )
-        return redundant if await target.still(base, target.verify(base)) else None
-    await _refuse_conflict_trees(target, effect, head.tree, merged.tree)
-    if not merged.clean:
-        conflicted = CandidateConflicted(
+    elif await _hold_conflict_trees(target, head.tree, merged.tree):
+        if await target.still(base, target.verify(base)):
+            raise _conflict_trees(target, effect)
+        return None
+    elif not merged.clean:
+        verdict = CandidateConflicted(
             key=key, bead=effect.bead, change=effect.change, base=base, files=merged.files
         )
-        return conflicted if await target.still(base, target.verify(base)) else None
-    commit = await _commit(target, effect, base, merged.tree)
-    pin = f"update {PINS}{key}\0{commit}\0\0"
-    if not await target.still(base, target.verify(base), pin):
-        return None
-    return _built(key, effect, base, commit, merged.tree)
+    else:
+        commit = await _commit(target, effect, base, merged.tree)
+        pin = f"update {PINS}{key}\0{commit}\0\0"
+        verdict = _built(key, effect, base, commit, merged.tree)
+        return verdict if await target.still(base, target.verify(base), pin) else None
+    return verdict if await target.still(base, target.verify(base)) else None
 
 
 def _built(key: Key, effect: BuildCandidate, base: str, commit: str, tree: str) -> Event:
@@ -127,18 +129,21 @@ def _next_merge(fields: Iterator[str]) -> Merge:
     return Merge(clean, tree, tuple(iter(lambda: next(fields), "")))
 
 
-async def _refuse_conflict_trees(target: Target, effect: BuildCandidate, *trees: TreeId) -> None:
-    """Raise WorldFailed where the root of a tree holds what jj writes for a conflict."""
+async def _hold_conflict_trees(target: Target, *trees: TreeId) -> bool:
+    """Whether the root of any of the trees holds what jj writes for a conflict."""
     said = await target.git(
         *("diff-tree", "--stdin", "--name-only", "-z", "--", f"{CONFLICT_TREES}*"),
         stdin="".join(f"{EMPTY_TREE} {tree}\n" for tree in trees),
     )
-    if CONFLICT_TREES in said:
-        raise WorldFailed(
-            f"Change {effect.change} holds an unresolved jj conflict: the root of {effect.head}, "
-            f"or of its merge with `{target.name}`, has an entry {CONFLICT_TREES}*.",
-            hint="Resolve it with `jj resolve`, or have the bead worked on again.",
-        )
+    return CONFLICT_TREES in said
+
+
+def _conflict_trees(target: Target, effect: BuildCandidate) -> WorldFailed:
+    return WorldFailed(
+        f"Change {effect.change} holds an unresolved jj conflict: the root of {effect.head}, "
+        f"or of its merge with `{target.name}`, has an entry {CONFLICT_TREES}*.",
+        hint="Resolve it with `jj resolve`, or have the bead worked on again.",
+    )
 
 
 async def _commit(target: Target, effect: BuildCandidate, base: CommitId, tree: TreeId) -> CommitId:

@@ -283,9 +283,7 @@ class MemoryPerformer:
             raise WorldFailed("The commit has another tree than the one that was tested.")
         if effect.commit not in self.outside.ancestors(target):
             if target != effect.base:
-                return e.LandingStale(
-                    key=key, bead=effect.bead, change=effect.change, found=target
-                )
+                return e.LandingStale(key=key, bead=effect.bead, change=effect.change, found=target)
             self.outside.move_target(effect.commit)
             self.outside.landings[effect.bead] += 1
         return e.Landed(

@@ -134,6 +134,8 @@ async def _bare(folder: Path, tools: Tools, count: int) -> float:
     tree = [*git, "--work-tree", str(checkout)]
     checkout.mkdir()
     env["GIT_INDEX_FILE"] = str(folder / "index")
+    for who in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{who}_NAME": "A Person", f"GIT_{who}_EMAIL": "person@example.org"}
 
     async def call(*argv: str) -> str:
         return (await run_program(argv, env=env)).out.strip()

@@ -120,13 +120,17 @@ class Land:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveWorkspace:
     """Snapshot, pin what is not in `kept_as`, verify, forget, delete. Settled by
-    `WorkspaceRemoved`."""
+    `WorkspaceRemoved`.
+
+    `round` counts the removals asked for, from 1; `landed` says that the target holds `kept_as`.
+    """
 
     repo: RepoId
     bead: BeadId
     workspace: WorkspaceName
     round: int
     kept_as: CommitId | None
+    landed: bool = False
 
 
 Effect = (

@@ -28,8 +28,8 @@ class Event:
 
     @property
     def subject(self) -> str:
-        """What the event is about: a bead id where there is one."""
-        return str(getattr(self, "bead", ""))
+        """What the event is about: a bead where there is one, else a repository."""
+        return str(getattr(self, "bead", "") or getattr(self, "repo", ""))
 
     @property
     def unique(self) -> str | None:
@@ -45,11 +45,6 @@ class RepoRegistered(Event):
     repo: RepoId
     path: str
     target: str
-
-    @property
-    def subject(self) -> str:
-        """The repository."""
-        return self.repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,11 +356,6 @@ class QueueResumed(Event):
     """A paused merge queue of a repository works again."""
 
     repo: RepoId
-
-    @property
-    def subject(self) -> str:
-        """The repository."""
-        return self.repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

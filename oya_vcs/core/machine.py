@@ -14,7 +14,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.ids import ChangeId, execution_key, workspace_name
-from oya_vcs.core.merge import Change
+from oya_vcs.core.merge import Change, Stage
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import backoff_ms, choose
 from oya_vcs.core.texts import (
@@ -238,11 +238,13 @@ def _remove_workspaces(world: World, bead: Bead) -> Decisions:
             continue
         if workspace.keep is Keep.KEPT and bead.state is not State.LANDED:
             continue
-        yield _removal(bead, workspace)
+        yield _removal(world, bead, workspace)
 
 
-def _removal(bead: Bead, workspace: Workspace) -> e.Requested:
+def _removal(world: World, bead: Bead, workspace: Workspace) -> e.Requested:
     """What the newest attempt's workspace holds is in the bead's commit, if it has one."""
+    change = world.changes.get(bead.change) if bead.change is not None else None
+    merged = change is not None and change.stage is Stage.MERGED and change.reason is None
     return _request(
         f.RemoveWorkspace(
             repo=bead.repo,
@@ -250,6 +252,7 @@ def _removal(bead: Bead, workspace: Workspace) -> e.Requested:
             workspace=workspace.name,
             round=workspace.removals + 1,
             kept_as=bead.commit if workspace.name == bead.workspace else None,
+            landed=merged and workspace.name == bead.workspace,
         )
     )
 
@@ -259,7 +262,7 @@ def _workspace_discarded(
 ) -> Decisions:
     workspace = world.workspaces.get(fact.workspace)
     if workspace is not None and workspace.keep is Keep.KEPT:
-        yield _removal(world.bead(fact.bead), workspace)
+        yield _removal(world, world.bead(fact.bead), workspace)
 
 
 def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Policy) -> Decisions:

@@ -105,9 +105,14 @@ class Attempt:
             allow_empty=allow_empty,
         )
 
-    def removal(self, kept_as: CommitId | None) -> f.RemoveWorkspace:
+    def removal(self, kept_as: CommitId | None, *, landed: bool = False) -> f.RemoveWorkspace:
         return f.RemoveWorkspace(
-            repo=self.repository.id, bead=self.bead, workspace=self.name, round=1, kept_as=kept_as
+            repo=self.repository.id,
+            bead=self.bead,
+            workspace=self.name,
+            round=1,
+            kept_as=kept_as,
+            landed=landed,
         )
 
     async def create(self) -> e.WorkspaceCreated:
@@ -134,8 +139,8 @@ class Attempt:
         assert isinstance(event, e.ResultRefused), event
         return event
 
-    async def remove(self, kept_as: CommitId | None) -> e.WorkspaceRemoved:
-        effect = self.removal(kept_as)
+    async def remove(self, kept_as: CommitId | None, *, landed: bool = False) -> e.WorkspaceRemoved:
+        effect = self.removal(kept_as, landed=landed)
         event = await self.performer.do(f.effect_key(effect), effect, no_report)
         assert isinstance(event, e.WorkspaceRemoved)
         return event

@@ -1,4 +1,4 @@
-"""The repository as the daemon drives it: real jj, the user's configuration and files left alone."""
+"""The repository as the daemon drives it: real jj; the user's configuration and files stay."""
 
 from __future__ import annotations
 

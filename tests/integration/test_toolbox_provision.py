@@ -240,7 +240,10 @@ def test_two_at_once_install_once(machine: Machine, tmp_path: Path) -> None:
 DEBIAN = (
     "http://mirror.invalid/debian/|bookworm|main\nhttp://s.invalid/debian-security/|b-security|main"
 )
-UBUNTU = "http://mirror.invalid/ubuntu-ports/|noble|universe\nhttp://mirror.invalid/ubuntu-ports/|noble|main"
+UBUNTU = (
+    "http://mirror.invalid/ubuntu-ports/|noble|universe\n"
+    "http://mirror.invalid/ubuntu-ports/|noble|main"
+)
 
 
 @pytest.fixture

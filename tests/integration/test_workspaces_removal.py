@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from oya_vcs.adapters.jj import JjRepository
-from oya_vcs.adapters.workspaces import KEPT, Kind, Standing
+from oya_vcs.adapters.jj import JjRepository, Programs, open_repository
+from oya_vcs.adapters.workspaces import KEPT, RESULTS, Kind, Standing
 from oya_vcs.core import effects as f
 from oya_vcs.core.ids import BeadId, WorkspaceName
 from oya_vcs.errors import WorldFailed
@@ -61,9 +61,23 @@ async def test_a_landed_workspace_keeps_nothing_twice(attempt: Attempt) -> None:
     result = await attempt.collect(made.base)
     (attempt.path / "build").mkdir()
     (attempt.path / "build" / "out.o").write_text("built\n")
-    assert (await attempt.remove(result.commit)).pinned is None
+    attempt.user.jj("--ignore-working-copy", "bookmark", "set", "main", "-r", result.commit)
+    assert (await attempt.remove(result.commit, landed=True)).pinned is None
     assert left(attempt) == []
     assert "A title" in in_sight(attempt)
+    assert not attempt.user.git("for-each-ref", RESULTS)
+
+
+async def test_superseded_work_is_out_of_sight_and_comes_back_by_its_id(attempt: Attempt) -> None:
+    """A result that did not land litters nobody's `jj log`; its pin keeps it, and jj finds it."""
+    made = await attempt.create()
+    (attempt.path / "new").write_text("work\n")
+    result = await attempt.collect(made.base)
+    assert (await attempt.remove(result.commit)).pinned is None
+    assert left(attempt) == []
+    assert "A title" not in in_sight(attempt)
+    assert attempt.user.git("for-each-ref", "--format=%(objectname)", RESULTS) == result.commit
+    assert attempt.user.peek("file", "show", "-r", result.commit, "root:new") == "work\n"
 
 
 async def test_unsaved_edits_are_pinned_byte_for_byte(attempt: Attempt) -> None:
@@ -184,6 +198,29 @@ async def test_pipes_read_only_folders_and_links_go_too(attempt: Attempt, tmp_pa
     assert outside.stat().st_mode & 0o777 != 0o700
 
 
+async def test_a_home_behind_a_link_works(
+    user_repo: UserRepo, programs: Programs, tmp_path: Path
+) -> None:
+    """jj records a workspace's real path; a home that is reached through a link is none the less
+    ours: made, found in use, surveyed, removed."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    home = tmp_path / "link" / "home"
+    opened = await open_repository(
+        user_repo.root, workspaces=home / "workspaces", programs=programs
+    )
+    await opened.prepare()
+    attempt = Attempt(user_repo, opened, home)
+    await attempt.create()
+    (finding,) = await attempt.performer.survey({})
+    assert finding.kind is Kind.ORPHAN
+    (attempt.path / "new").write_text("work\n")
+    with (attempt.path / "new").open(), pytest.raises(WorldFailed, match="process"):
+        await attempt.remove(None)
+    assert (await attempt.remove(None)).pinned
+    assert left(attempt) == []
+
+
 # --- Refusals -------------------------------------------------------------------------------------
 
 
@@ -203,7 +240,7 @@ async def test_a_folder_in_use_is_not_removed(attempt: Attempt, way: str) -> Non
     with pytest.raises(WorldFailed, match=f"process {process.pid}") as refused:
         await attempt.remove(None)
     assert refused.value.retryable
-    await process.communicate()
+    await process.communicate(b"")
     assert attempt.path.is_dir()
     await attempt.remove(None)
     assert left(attempt) == []

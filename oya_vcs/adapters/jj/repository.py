@@ -62,6 +62,7 @@ class JjRepository:
         self._control = control
         self._programs = programs
         self._id = repo_id(root)
+        self._control_name = f"oya-control-{_digest(control)[:6]}"
         self._turn = asyncio.Lock()
         self._held: tuple[int, ...] = ()
         self._identity = IDENTITY
@@ -89,7 +90,7 @@ class JjRepository:
     @property
     def workspace_prefix(self) -> str:
         """The name of our control workspace: unique to this home, so that two never share one."""
-        return f"oya-control-{_digest(self._control)[:6]}"
+        return self._control_name
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         """Held around whatever mutates the repository, by one task of one process at a time.
@@ -181,7 +182,8 @@ class JjRepository:
         argv = [
             str(self._programs.git),
             *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"),
-            *("-c", "commit.gpgSign=false", f"--git-dir={self.git_dir}", *args),
+            *("-c", "commit.gpgSign=false", "-c", "core.quotePath=true"),
+            *(f"--git-dir={self.git_dir}", *args),
         ]
         name, email = self._identity
         environment = {
@@ -320,13 +322,17 @@ async def open_repository(path: Path, *, workspaces: Path, programs: Programs) -
     argv = [str(programs.jj), "--no-pager", "--quiet", "--ignore-working-copy"]
     argv += ["-R", str(root), "git", "root"]
     ran = await run_program(argv, env=user_environment(programs))
-    return JjRepository(
-        root=root,
-        store=store,
-        git_dir=Path(ran.out.strip()),
-        control=workspaces / repo_id(root) / ".control",
-        programs=programs,
-    )
+
+    def repository() -> JjRepository:
+        return JjRepository(
+            root=root,
+            store=store,
+            git_dir=Path(ran.out.strip()),
+            control=workspaces / repo_id(root) / ".control",
+            programs=programs,
+        )
+
+    return await asyncio.to_thread(repository)  # it follows links to name the repository
 
 
 def user_environment(programs: Programs) -> dict[str, str]:

@@ -87,7 +87,11 @@ async def _look_over(ground: Ground, effect: CollectResult) -> None:
     if trouble:
         raise Refused(Reason.RESULT_UNUSABLE, f"{trouble} A worker may only change files in it.")
     path = ground.path(effect.workspace)
-    inner = await asyncio.to_thread(folders.nested, path)
+    try:
+        inner = await asyncio.to_thread(folders.nested, path)
+    except OSError as error:
+        detail = f"Not all of the workspace can be read: {error}."
+        raise Refused(Reason.RESULT_UNUSABLE, detail) from error
     if inner:
         kept = await ground.not_ignored(effect.workspace, inner)
         if kept:

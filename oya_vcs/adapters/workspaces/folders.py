@@ -49,10 +49,14 @@ class Drift:
 def trouble(path: Path, control_pointer: Path) -> str:
     """As `complaint`; where there is none, PLANTED configuration is deleted."""
     clause = complaint(path, control_pointer)
-    if not clause:
+    if clause:
+        return clause
+    try:
         for name in PLANTED:
             (path / ".jj" / name).unlink(missing_ok=True)
-    return clause
+    except OSError as error:
+        return f"has a configuration of its own that cannot be deleted: {error}"
+    return ""
 
 
 def complaint(path: Path, control_pointer: Path) -> str:
@@ -68,7 +72,7 @@ def complaint(path: Path, control_pointer: Path) -> str:
     clause = _kind(pointer, stat.S_ISREG, "file")
     if clause:
         return f"{clause} (a folder there means a repository of its own)"
-    if _points_at(pointer) != _points_at(control_pointer):
+    if _points_at(pointer) is None or _points_at(pointer) != _points_at(control_pointer):
         return f"belongs to another repository ({_points_at(pointer)})"
     return _kind(path / ".jj" / "working_copy", stat.S_ISDIR, "folder")
 
@@ -78,14 +82,18 @@ def _kind(path: Path, is_right: Callable[[int], bool], what: str) -> str:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return f"is damaged: {path} is not there"
+    except OSError as error:
+        return f"cannot be looked into: {error}"
     if stat.S_ISLNK(mode):
         return f"is not ours: {path} is a symbolic link"
     return "" if is_right(mode) else f"is not ours: {path} is no {what}"
 
 
-def _points_at(pointer: Path) -> Path:
-    """The store that a `.jj/repo` file names."""
-    return (pointer.parent / os.fsdecode(pointer.read_bytes()).strip()).resolve()
+def _points_at(pointer: Path) -> Path | None:
+    """The store that a `.jj/repo` file names; None where it names none."""
+    with contextlib.suppress(OSError, ValueError):
+        return (pointer.parent / os.fsdecode(pointer.read_bytes()).strip()).resolve()
+    return None
 
 
 def is_there(path: Path) -> bool:
@@ -110,10 +118,10 @@ def checked_out(path: Path) -> tuple[str, str] | None:
 def occupant(path: Path) -> str:
     """A live process with its working folder, root or an open file below the path, as people know
     it; "" where there is none, or no /proc to tell."""
-    inside = f"{path}/"
+    place = os.path.realpath(path)
     for process in Path("/proc").glob("[0-9]*"):
         for link in _links(process):
-            if link == str(path) or link.startswith(inside):
+            if link == place or link.startswith(f"{place}/"):
                 return f"process {process.name} ({_words(process)})"
     return ""
 
@@ -179,7 +187,7 @@ def nested(path: Path) -> tuple[bytes, ...]:
     found = []
     for folder, folders, files in os.walk(top, onerror=_raise):
         if folder != top and {b".git", b".jj"}.intersection((*folders, *files)):
-            found.append(os.path.relpath(folder, top))
+            found.append(folder[len(top) + 1 :])
         folders[:] = [name for name in folders if name not in {b".git", b".jj"}]
     return tuple(sorted(found))
 
@@ -193,10 +201,11 @@ def drift(path: Path, held: Mapping[bytes, Blob]) -> Drift:
     top = os.fsencode(path)
     unheld, different, repositories, seen = [], [], [], set()
     for folder, folders, files in os.walk(top, onerror=_raise):
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118
+        links = [one for one in folders if stat.S_ISLNK(os.lstat(folder + b"/" + one).st_mode)]
         for name in (*files, *links):
-            relative = os.path.relpath(os.path.join(folder, name), top)  # noqa: PTH118
-            blob = _blob(os.path.join(folder, name), held.get(relative))  # noqa: PTH118
+            file = folder + b"/" + name
+            relative = file[len(top) + 1 :]
+            blob = _blob(file, held.get(relative))
             if blob is None or name == b".git":
                 continue
             seen.add(relative)
@@ -204,8 +213,8 @@ def drift(path: Path, held: Mapping[bytes, Blob]) -> Drift:
                 unheld.append(relative)
             elif blob != held[relative]:
                 different.append(relative)
-        if b".git" in folders and _holds_commits(os.path.join(folder, b".git")):  # noqa: PTH118
-            repositories.append(os.path.relpath(folder, top))
+        if b".git" in folders and _holds_commits(folder + b"/.git"):
+            repositories.append(folder[len(top) + 1 :] or b".")
         folders[:] = [name for name in folders if name not in {b".git", b".jj", *links}]
     different += held.keys() - seen
     return Drift(tuple(sorted(unheld)), tuple(sorted(different)), tuple(sorted(repositories)))
@@ -244,14 +253,14 @@ def _sha1(data: bytes) -> str:
 def _holds_commits(git_dir: bytes) -> bool:
     """Whether somebody committed in a `.git` folder: it is then no by-product of `git init`."""
     names = (b"logs", b"packed-refs", b"worktrees", b"modules")
-    return any(os.path.lexists(os.path.join(git_dir, name)) for name in names)  # noqa: PTH118
+    return any(os.path.lexists(git_dir + b"/" + name) for name in names)
 
 
 def unsettle(path: Path, names: tuple[bytes, ...]) -> None:
     """Give files a new time, so that jj looks into them again."""
     for name in names:
         with contextlib.suppress(FileNotFoundError):
-            os.utime(os.path.join(os.fsencode(path), name), follow_symlinks=False)  # noqa: PTH118
+            os.utime(os.fsencode(path) + b"/" + name, follow_symlinks=False)
 
 
 def to_trash(path: Path, trash: Path) -> Path:
@@ -291,9 +300,9 @@ def discard(place: Path) -> None:
         place.chmod(0o700)
         for folder, folders, _ in os.walk(place):
             for name in folders:
-                below = os.path.join(folder, name)  # noqa: PTH118
-                if not os.path.islink(below):  # noqa: PTH114
-                    os.chmod(below, 0o700)  # noqa: PTH101
+                below = Path(folder, name)
+                if not below.is_symlink():
+                    below.chmod(0o700)
         shutil.rmtree(place)
     except OSError as error:
         raise WorldFailed(

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters.workspaces import folders, rescue
-from oya_vcs.adapters.workspaces.ground import KEPT, Commit, Ground, Unusable, whole
+from oya_vcs.adapters.workspaces.ground import KEPT, RESULTS, Commit, Ground, Unusable, whole
 from oya_vcs.core.effects import RemoveWorkspace
 from oya_vcs.core.events import WorkspaceRemoved
 from oya_vcs.core.ids import CommitId, Key, WorkspaceName
@@ -39,14 +39,14 @@ async def remove(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspace
         last, pinned = await _verified(ground, effect)
         await whole(partial(folders.to_trash, path, ground.trash))
         async with ground.repository.lock():
-            await _forget(ground, effect, last)
+            await _forget(ground, effect, last, pinned)
     else:
         async with ground.repository.lock():
             standing = await ground.standing(name)
             if standing is not None:
                 if await _pin(ground, effect, standing):
                     await ground.repository.sync()
-                await _forget(ground, effect, standing)
+                await _forget(ground, effect, standing, await ground.pin(KEPT, name))
         pinned = await ground.pin(KEPT, name)
     for place in await asyncio.to_thread(folders.in_trash, ground.trash, name):
         await whole(partial(folders.discard, place))
@@ -180,11 +180,25 @@ async def _refuse_unkept(ground: Ground, name: WorkspaceName, drift: folders.Dri
         )
 
 
-async def _forget(ground: Ground, effect: RemoveWorkspace, last: Commit) -> None:
-    """Let jj forget the workspace, and our note of an attempt with it if it is nothing but that."""
-    if last.is_own(effect.workspace) and last.is_scratch() and last.id != effect.kept_as:
+async def _forget(
+    ground: Ground, effect: RemoveWorkspace, last: Commit, pinned: CommitId | None
+) -> None:
+    """Let jj forget the workspace, and tidy up what people would see of it.
+
+    Our note of an attempt goes if it is nothing but that. Work that did not land is hidden from
+    `jj log`, since a pin keeps it (`jj new ID` brings it back); the pin of work that has landed
+    goes, since the target keeps it.
+    """
+    own = last.is_own(effect.workspace)
+    if own and last.is_scratch() and last.id != effect.kept_as:
         await ground.repository.jj("abandon", last.id)
+        own = False
     await ground.repository.jj("workspace", "forget", effect.workspace)
+    if own and last.id in (pinned, effect.kept_as):
+        await ground.repository.jj("abandon", last.id)
+    if effect.landed:
+        pin = f"{RESULTS}{effect.workspace}"
+        await ground.repository.git("update-ref", "--no-deref", "--stdin", stdin=f"delete {pin}\n")
 
 
 def _some(names: Iterable[bytes]) -> str:

@@ -284,7 +284,7 @@ async def _greet(daemon: Daemon) -> None:
     if known is None or known.target != daemon.target:
         event = e.RepoRegistered(repo=daemon.repo, path=str(daemon.root), target=daemon.target)
         await daemon.engine.offer(event)
-    elif known.queue.paused:
+    elif known.queue.paused or known.queue.held:
         await daemon.engine.offer(e.QueueResumed(repo=daemon.repo))
 
 

@@ -55,6 +55,7 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.CandidateRedundant: (frozenset({State.QUEUED}), State.LANDED),
     e.LandingStale: (frozenset({State.TESTING}), State.QUEUED),
     e.TargetBlocked: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
+    e.ChangeHeld: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
     e.Landed: (frozenset({State.TESTING}), State.LANDED),
     e.BeadBackedOff: (_WORKED_ON, State.BACKING_OFF),
     e.BeadReworked: (_IN_QUEUE, State.REWORKING),

@@ -4,8 +4,7 @@ A field may be added with a default; anything else is a new version with an upca
 `journal/codec.py`. Nothing here knows how an event is stored or who hears of it.
 
 `subject` is what the event is about (a bead where there is one); `unique` is a key that may stand
-in the journal once only, or None. An event whose class says `settles` closes the open effect under
-its `key`.
+in the journal once only, or None. An `Outcome` closes the open effect under its `key`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ class Event:
     """What all events share. Only its subclasses are ever made."""
 
     __slots__ = ()
-    settles: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     @property
@@ -34,7 +32,21 @@ class Event:
     @property
     def unique(self) -> str | None:
         """A key that may stand in the journal once only."""
-        return f"{self.key}:settled" if self.settles else None  # type: ignore[attr-defined]
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Event):
+    """What became of an effect: settles the one that is open under `key`. Only subclasses are
+    made."""
+
+    key: Key
+    bead: BeadId
+
+    @property
+    def unique(self) -> str:
+        """An effect has one outcome."""
+        return f"{self.key}:settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +119,9 @@ class Requested(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceCreated(Event):
+class WorkspaceCreated(Outcome):
     """The workspace is there: `path` absolute, `base` the commit it stands on."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     attempt: int
     workspace: WorkspaceName
     path: str
@@ -132,14 +141,11 @@ class WorkerSpawned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerFinished(Event):
+class WorkerFinished(Outcome):
     """The worker's whole process tree is gone. `reason` None is exit status 0; `exit_code` is
     negative for a signal, None where no process ran or its end is unknown; `detail` is a sentence
     for people, with the output's tail."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     attempt: int
     reason: Reason | None
     exit_code: int | None
@@ -147,36 +153,27 @@ class WorkerFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResultCollected(Event):
+class ResultCollected(Outcome):
     """The worker's files are a commit, on disk."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     attempt: int
     commit: CommitId
     tree: TreeId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRefused(Event):
+class ResultRefused(Outcome):
     """What the worker left cannot become a change request; nothing of it is lost."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     attempt: int
     reason: Reason
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOpened(Event):
+class ChangeOpened(Outcome):
     """A change request stands at the forge for `head`."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     attempt: int
     change: ChangeId
     head: CommitId
@@ -192,12 +189,9 @@ class ChangeQueued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateBuilt(Event):
+class CandidateBuilt(Outcome):
     """`commit` is what would land on `base`; its tree is what the checks will see."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     base: CommitId
     commit: CommitId
@@ -205,37 +199,28 @@ class CandidateBuilt(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateConflicted(Event):
+class CandidateConflicted(Outcome):
     """The change does not merge into `base`; `files` are the paths in conflict."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     base: CommitId
     files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateRedundant(Event):
+class CandidateRedundant(Outcome):
     """The target holds the change already (head is an ancestor, or the merge changes nothing)."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     base: CommitId
     tree: TreeId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChecksFinished(Event):
+class ChecksFinished(Outcome):
     """The checks of exactly `candidate` ended. `reason` None is all passed; else `check` names the
     first that did not, and `detail` holds its output's tail."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     candidate: CommitId
     reason: Reason | None
@@ -244,12 +229,9 @@ class ChecksFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Landed(Event):
+class Landed(Outcome):
     """The target was moved from `base` to `commit`, read back, and its tree is the tested tree."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     base: CommitId
     commit: CommitId
@@ -257,48 +239,36 @@ class Landed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LandingStale(Event):
+class LandingStale(Outcome):
     """The target had moved to `found`; nothing was changed. Rebuild and test again."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     found: CommitId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetBlocked(Event):
+class TargetBlocked(Outcome):
     """The target cannot be landed on (deleted, conflicted); the queue waits until the next run
     finds it well."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     change: ChangeId
     reason: Reason
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceRemoved(Event):
+class WorkspaceRemoved(Outcome):
     """The workspace is gone; `pinned` is the commit that keeps what was in it and nowhere else
     (None: nothing was)."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     workspace: WorkspaceName
     pinned: CommitId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EffectFailed(Event):
+class EffectFailed(Outcome):
     """The world refused an effect for good: `kind` names the effect, `message` says how."""
 
-    settles: ClassVar[bool] = True
-    key: Key
-    bead: BeadId
     kind: str
     workspace: WorkspaceName | None
     message: str
@@ -328,6 +298,17 @@ class BeadReworked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeHeld(Event):
+    """A decision: the world refused a step of this change in the queue. It waits, and holds up no
+    other, until the next run looks again; its result is kept."""
+
+    bead: BeadId
+    change: ChangeId
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BeadReadied(Event):
     """A decision: the bead's wait is over (back-off due, rework prepared)."""
 
@@ -353,7 +334,7 @@ class WorkspaceDiscarded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueResumed(Event):
-    """A paused merge queue of a repository works again."""
+    """The merge queue of a repository looks again: it is not paused, and holds no change."""
 
     repo: RepoId
 
@@ -388,6 +369,7 @@ EVENTS: tuple[type[Event], ...] = (
     EffectFailed,
     BeadBackedOff,
     BeadReworked,
+    ChangeHeld,
     BeadReadied,
     BeadFailed,
     WorkspaceDiscarded,

@@ -6,14 +6,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Keep, World
 
 NAMED_MAX = 4
 """Beads that a sentence names before it counts the rest."""
 
 
-def explain(world: World, bead: Bead) -> str:
-    """A sentence that says what the bead waits for, what is happening to it, or how it ended."""
+UNDER_WAY = frozenset(
+    {State.CLAIMED, State.RUNNING, State.CHECKING, State.SUBMITTED, State.TESTING}
+)
+"""States in which a daemon does something for the bead at this moment."""
+
+
+def explain(world: World, bead: Bead, *, live: bool = True) -> str:
+    """A sentence that says what the bead waits for, what is happening to it, or how it ended.
+
+    `live` False says that no daemon is running.
+    """
+    if not live and bead.state in UNDER_WAY:
+        return f"Was {bead.state} when the last run ended; the next `oya-vcs run` goes on."
+    if not live and bead.state in (State.READY, State.BACKING_OFF):
+        return "Is ready; the next `oya-vcs run` takes it up."
     return _EXPLAIN[bead.state](world, bead)
 
 
@@ -50,6 +64,9 @@ def _queued(world: World, bead: Bead) -> str:
     queue = world.repos[bead.repo].queue
     if queue.paused:
         return f"The merge queue is paused: {queue.paused}"
+    if bead.change is not None and bead.change in queue.held:
+        why = first_line(queue.held[bead.change])
+        return f"Held in the merge queue until the next run: {why}"
     place = 0 if bead.change is None else queue.place(bead.change)
     if place <= 1:
         return "Its candidate is being built on the target."
@@ -64,6 +81,9 @@ def _testing(world: World, bead: Bead) -> str:
 
 
 def _landed(world: World, bead: Bead) -> str:
+    change = None if bead.change is None else world.changes.get(bead.change)
+    if change is not None and change.reason is Reason.ALREADY_LANDED:
+        return f"The target held it already at {bead.landed}."
     return f"Landed as {bead.landed}."
 
 

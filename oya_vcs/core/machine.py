@@ -24,19 +24,30 @@ from oya_vcs.core.texts import (
     result_message,
 )
 from oya_vcs.core.world import Keep, Workspace, World
+from oya_vcs.errors import Bug
 
 Decisions = Iterator[e.Event]
 
+HOPELESS = frozenset({e.Reason.WORKER_MISSING})
+"""Reasons that no waiting mends: a person must do something first."""
+
 
 def react(world: World, fact: e.Event, at_ms: int, policy: Policy) -> Decisions:
-    """Every decision that follows from `fact`, which has been applied already (but for `Ticked`,
-    which changes nothing).
+    """Every decision that follows from `fact` itself, which has been applied already (but for
+    `Ticked`, which changes nothing).
 
     `at_ms` is Unix time. The caller applies each decision before it takes the next one.
     """
     handler = _REACT.get(type(fact))
     if handler is not None:
         yield from handler(world, fact, at_ms, policy)
+
+
+def advance(world: World, at_ms: int, policy: Policy) -> Decisions:
+    """What can be started now that all facts of a step are in: attempts, and the next candidate.
+
+    As with `react`, the caller applies each decision before it takes the next one.
+    """
     if not policy.idle:
         yield from _schedule(world, policy)
         yield from _plan(world, at_ms, policy)
@@ -101,7 +112,7 @@ def _worker_finished(world: World, fact: e.WorkerFinished, at_ms: int, policy: P
         yield from _set_back(world, bead, fact.reason, fact.detail, at_ms, policy)
         return
     if bead.workspace is None or bead.base is None:
-        return
+        raise Bug(f"Bead {bead.id} has a finished worker and no workspace.")
     yield _request(
         f.CollectResult(
             repo=bead.repo,
@@ -131,7 +142,7 @@ def _set_back(
         wait_ms = backoff_ms(policy.defer_ms, bead.deferrals, policy.backoff_ms_max)
         yield from _remove_workspaces(world, bead)
         yield _backed_off(bead, at_ms + wait_ms, reason, detail, counted=False)
-    elif bead.failures + 1 < policy.attempts_max:
+    elif bead.failures + 1 < policy.attempts_max and reason not in HOPELESS:
         wait_ms = backoff_ms(policy.backoff_ms, bead.failures, policy.backoff_ms_max)
         yield _backed_off(bead, at_ms + wait_ms, reason, detail, counted=True)
     else:
@@ -198,7 +209,9 @@ def _checks_finished(world: World, fact: e.ChecksFinished, at_ms: int, policy: P
     elif fact.reason is not None:
         feedback = check_feedback(bead, change, fact.check, fact.detail)
         yield from _send_back(world, bead, change, fact.reason, feedback, policy)
-    elif change.base is not None and change.tree is not None:
+    elif change.base is None or change.tree is None:
+        raise Bug(f"Change {change.id} has checks that passed and no candidate.")
+    else:
         yield _request(
             f.Land(
                 repo=change.repo,
@@ -270,10 +283,16 @@ def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Polic
     if fact.kind in _ATTEMPT_EFFECTS:
         reason = e.Reason.INFRASTRUCTURE
         yield from _set_back(world, bead, reason, fact.message, at_ms, policy)
-    elif fact.kind != f.RemoveWorkspace.__name__:
-        yield e.BeadFailed(bead=bead.id, reason=e.Reason.INFRASTRUCTURE, detail=fact.message)
+    elif fact.kind in _QUEUE_EFFECTS and bead.change is not None:
+        yield e.ChangeHeld(
+            bead=bead.id,
+            change=bead.change,
+            reason=e.Reason.INFRASTRUCTURE,
+            detail=fact.message,
+        )
 
 
+_QUEUE_EFFECTS = frozenset(kind.__name__ for kind in (f.BuildCandidate, f.RunChecks, f.Land))
 _ATTEMPT_EFFECTS = frozenset(
     kind.__name__ for kind in (f.CreateWorkspace, f.RunWorker, f.CollectResult, f.OpenChange)
 )

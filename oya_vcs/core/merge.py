@@ -8,6 +8,7 @@ beads beyond their ids.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -49,11 +50,13 @@ class Change:
 class MergeQueue:
     """The changes of one repository that wait, in order, and the one that is being worked on.
 
-    `paused` is why nothing is taken from the queue, or empty.
+    `held` are those that the world refused, with its words; they wait aside. `paused` is why
+    nothing is taken from the queue, or empty. Every operation but `place` is O(1).
     """
 
-    waiting: dict[ChangeId, None] = field(default_factory=dict)
+    waiting: OrderedDict[ChangeId, None] = field(default_factory=OrderedDict)
     active: ChangeId | None = None
+    held: dict[ChangeId, str] = field(default_factory=dict)
     paused: str = ""
 
     def join(self, change: ChangeId) -> None:
@@ -61,8 +64,9 @@ class MergeQueue:
         self.waiting.setdefault(change, None)
 
     def leave(self, change: ChangeId) -> None:
-        """Be neither waiting nor active."""
+        """Be neither waiting, nor held, nor active."""
         self.waiting.pop(change, None)
+        self.held.pop(change, None)
         if self.active == change:
             self.active = None
 
@@ -70,7 +74,19 @@ class MergeQueue:
         """From active to the front of the queue: it keeps its place when it has to be built
         again."""
         self.leave(change)
-        self.waiting = {change: None, **self.waiting}
+        self.waiting[change] = None
+        self.waiting.move_to_end(change, last=False)
+
+    def hold(self, change: ChangeId, why: str) -> None:
+        """From active to aside, so that the next can go on."""
+        self.leave(change)
+        self.held[change] = why
+
+    def resume(self) -> None:
+        """Look again: at the front what was held, and nothing is paused."""
+        self.paused = ""
+        for change in reversed(tuple(self.held)):
+            self.put_back(change)
 
     def start(self, change: ChangeId) -> None:
         """From waiting to active. Raises Bug where another one is active."""

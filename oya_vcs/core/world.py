@@ -87,7 +87,7 @@ class World:
 def apply(world: World, event: e.Event, at_ms: int) -> None:
     """Fold one event into the world. Raises Bug where the event cannot have happened."""
     world.now_ms = max(world.now_ms, at_ms)
-    if event.settles and world.open.pop(event.key, None) is None:  # type: ignore[attr-defined]
+    if isinstance(event, e.Outcome) and world.open.pop(event.key, None) is None:
         message = f"{type(event).__name__} settles an effect that is not open."
         raise Bug(message)
     bead = world.beads.get(getattr(event, "bead", None))  # type: ignore[arg-type]
@@ -241,6 +241,7 @@ def _candidate_redundant(world: World, event: e.CandidateRedundant) -> None:
 
 def _landed(world: World, event: e.Landed) -> None:
     _merged(world, event.change, event.commit)
+    world.changes[event.change].reason = None
 
 
 def _merged(world: World, change_id: ChangeId, commit: CommitId) -> None:
@@ -304,6 +305,12 @@ def _bead_reworked(world: World, event: e.BeadReworked) -> None:
     _close(world, event.change, event.reason, event.feedback)
 
 
+def _change_held(world: World, event: e.ChangeHeld) -> None:
+    change = world.changes[event.change]
+    change.stage, change.reason, change.detail = Stage.PENDING, event.reason, event.detail
+    world.repos[change.repo].queue.hold(change.id, event.detail)
+
+
 def _close(world: World, change_id: ChangeId, reason: e.Reason, detail: str) -> None:
     change = world.changes[change_id]
     change.stage, change.reason, change.detail = Stage.FAILED, reason, detail
@@ -314,8 +321,6 @@ def _bead_readied(world: World, event: e.BeadReadied) -> None:
     bead = world.bead(event.bead)
     if world.timers and world.timers[0][1] == bead.id:
         heapq.heappop(world.timers)
-    else:
-        _drop_timer(world, bead.id)
     _to_ready(world, bead)
 
 
@@ -327,6 +332,7 @@ def _drop_timer(world: World, bead: BeadId) -> None:
 def _bead_failed(world: World, event: e.BeadFailed) -> None:
     bead = world.bead(event.bead)
     _free_slot(world, bead)
+    bead.failures += 1
     bead.reason, bead.detail = event.reason, event.detail
     if bead.change is not None:
         _close(world, bead.change, event.reason, event.detail)
@@ -341,7 +347,7 @@ def _keep_workspaces(world: World, bead: Bead, detail: str) -> None:
 
 
 def _queue_resumed(world: World, event: e.QueueResumed) -> None:
-    world.repos[event.repo].queue.paused = ""
+    world.repos[event.repo].queue.resume()
 
 
 _APPLY: dict[type[e.Event], Callable[..., None]] = {
@@ -366,6 +372,7 @@ _APPLY: dict[type[e.Event], Callable[..., None]] = {
     e.EffectFailed: _effect_failed,
     e.BeadBackedOff: _bead_backed_off,
     e.BeadReworked: _bead_reworked,
+    e.ChangeHeld: _change_held,
     e.BeadReadied: _bead_readied,
     e.BeadFailed: _bead_failed,
     e.QueueResumed: _queue_resumed,

@@ -8,14 +8,17 @@ fsynced the next is computed, and what follows from a step happens only after it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from oya_vcs.core.events import Event, Ticked
-from oya_vcs.core.machine import react
+from oya_vcs.core.events import Event, Outcome, Ticked, WorkerSpawned
+from oya_vcs.core.machine import advance, react
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.world import World, apply
-from oya_vcs.errors import OyaError
+from oya_vcs.errors import Bug, OyaError
 from oya_vcs.ports import Clock, Feed, Journal
+
+BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a mistake of ours looks like in the middle of a step: the state may be half changed."""
 
 
 class Engine:
@@ -53,6 +56,10 @@ class Engine:
         except OyaError as error:
             self._failure = error
             raise
+        except BROKEN as error:
+            step = ", ".join(type(fact).__name__ for fact in facts)
+            self._failure = Bug(f"The step of {step} broke: {error!r}.")
+            raise self._failure from error
         finally:
             self._changed.set()
 
@@ -63,18 +70,24 @@ class Engine:
                 continue
             if not isinstance(fact, Ticked):
                 apply(self.world, fact, at_ms)
-            start = len(events)
-            for decision in react(self.world, fact, at_ms, self.policy):
-                apply(self.world, decision, at_ms)
-                events.append(decision)
-            if not isinstance(fact, Ticked) or len(events) > start:
-                events.insert(start, fact)
-        return events
+            events.append(fact)
+            self._take(react(self.world, fact, at_ms, self.policy), at_ms, events)
+        self._take(advance(self.world, at_ms, self.policy), at_ms, events)
+        return [] if all(isinstance(event, Ticked) for event in events) else events
+
+    def _take(self, decisions: Iterator[Event], at_ms: int, events: list[Event]) -> None:
+        """Apply each decision before policy is asked for the next."""
+        for decision in decisions:
+            apply(self.world, decision, at_ms)
+            events.append(decision)
 
     def _concerns(self, fact: Event) -> bool:
         """Whether the effect that a fact reports on is still open: the fence against zombies."""
-        run = getattr(fact, "run", None) or (getattr(fact, "key", None) if fact.settles else None)
-        return run is None or run in self.world.open
+        match fact:
+            case Outcome(key=run) | WorkerSpawned(run=run):
+                return run in self.world.open
+            case _:
+                return True
 
     async def _record(self, at_ms: int, events: Sequence[Event]) -> None:
         self._in_flight += 1

@@ -169,8 +169,8 @@ async def no_report(event: e.Event) -> None:
 async def do(world: World, effect: f.Effect) -> e.Event:
     """Carry an effect out with a new forge; what settles it carries its key."""
     event = await world.forge().do(effect_key(effect), effect, no_report)
-    assert event.settles
-    assert event.key == effect_key(effect)  # type: ignore[attr-defined]
+    assert isinstance(event, e.Outcome)
+    assert event.key == effect_key(effect)
     return event
 
 

@@ -386,7 +386,7 @@ async def test_a_folder_that_is_not_the_workspace_is_refused(
 async def test_few_programs_are_started(
     user_repo: UserRepo, repository: JjRepository, tmp_path: Path
 ) -> None:
-    """Each costs 3 ms (git) to 20 ms (jj): making takes 2, collecting 4, removing 5, 6 with a pin."""
+    """Each costs 3 ms (git) to 20 ms (jj): making takes 2, collecting 4, removing 5 (a pin: 6)."""
     counted = Counted(repository)
     attempt = Attempt(user_repo, counted, tmp_path / "oya-home")
     made = await attempt.create()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.memory import Files, Work, new_outside
+from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import State
@@ -18,6 +20,7 @@ from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.texts import subject_line
 from oya_vcs.core.world import Keep, World, apply, unfinished
 from oya_vcs.errors import Bug, InputInvalid
+from oya_vcs.runtime.engine import Engine
 from tests.daemons import REPO, Daemon, spec
 
 POLICY = Policy(repo=REPO, slots=2, attempts_max=3, backoff_ms=1_000)
@@ -306,18 +309,45 @@ async def test_an_attempt_whose_effect_fails_is_tried_again(kind: type[f.Effect]
 
 
 @pytest.mark.parametrize("kind", [f.BuildCandidate, f.RunChecks, f.Land])
-async def test_a_change_whose_effect_fails_fails_its_bead_and_frees_the_queue(
+async def test_a_change_that_the_world_refuses_is_held_and_lands_in_the_next_run(
     kind: type[f.Effect],
 ) -> None:
-    """One poisoned item never stops the others (MERGE_QUEUE promise 10)."""
+    """One poisoned item never stops the others (MERGE_QUEUE promise 10), and no work is done
+    twice for a fault that was not its own."""
     daemon = Daemon(new_outside({"x": "1"}))
     daemon.refuse(kind, times=1)
     world = await daemon.run_to_rest([spec("a"), spec("b")])
-    states = sorted((bead.id, bead.state, bead.reason) for bead in world.beads.values())
-    assert states == [
-        ("a", State.FAILED, e.Reason.INFRASTRUCTURE),
-        ("b", State.LANDED, None),
-    ]
+    held, landed = world.bead(BeadId("a")), world.bead(BeadId("b"))
+    assert (held.state, landed.state) == (State.QUEUED, State.LANDED)
+    assert explain(world, held) == "Held in the merge queue until the next run: Refused."
+    world = await daemon.run_to_rest(facts=[e.QueueResumed(repo=REPO)])
+    again = world.bead(BeadId("a"))
+    assert (again.state, again.attempt) == (State.LANDED, 1)
+
+
+async def test_a_missing_worker_is_not_tried_again() -> None:
+    """Waiting puts no program on the machine: the bead fails at its first attempt."""
+    daemon = Daemon(
+        new_outside({"x": "1"}),
+        worker=lambda effect, files: Work(reason=e.Reason.WORKER_MISSING, detail="Not there."),
+    )
+    bead = (await daemon.run_to_rest([spec("a")])).bead(BeadId("a"))
+    assert (bead.state, bead.attempt, bead.failures) == (State.FAILED, 1, 1)
+
+
+async def test_a_broken_step_stops_the_engine() -> None:
+    """A mistake of ours in the middle of a step may leave half a state: nothing is taken after
+    it."""
+    journal = MemoryJournal()
+    engine = Engine(world=World(), journal=journal, clock=ManualClock(), policy=POLICY)
+    event = e.BeadAdded(repo=REPO, bead=BeadId("a"), key=Key("k"), spec=spec("a"))
+    with pytest.raises(Bug, match="BeadAdded"):
+        await engine.offer(event)
+    with pytest.raises(Bug, match="BeadAdded"):
+        await engine.offer(e.RepoRegistered(repo=REPO, path="/p", target="main"))
+    with pytest.raises(Bug, match="BeadAdded"):
+        await engine.settled()
+    assert list(journal.read()) == []
 
 
 async def test_a_workspace_that_cannot_be_removed_is_kept_and_can_be_discarded_later() -> None:

@@ -13,23 +13,34 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oya_vcs.adapters import jj
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.command import CommandWorkers, require_program
+from oya_vcs.adapters.command import CommandWorkers, relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_repository
 from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.workspaces import JjWorkspaces
-from oya_vcs.config import Config, Home, environment, load, tools_folder, user_config
+from oya_vcs.config import (
+    Config,
+    Home,
+    environment,
+    load,
+    target_of,
+    tools_folder,
+    user_config,
+)
 from oya_vcs.core import events as e
+from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.graph import order
-from oya_vcs.core.ids import RepoId, WorkspaceName
+from oya_vcs.core.ids import BeadId, CommitId, RepoId, WorkspaceName
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import Repo, Workspace, World
-from oya_vcs.errors import ConfigurationInvalid
+from oya_vcs.errors import ConfigurationInvalid, InputInvalid, NotFound
 from oya_vcs.journal.lock import HomeLock
+from oya_vcs.journal.reader import require
 from oya_vcs.journal.replay import replay
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Feed
@@ -97,48 +108,44 @@ async def find_plan(
     root = find_root(repo)
     tools = find_tools(tools_folder(), environ)
     file = config_file or user_config()
-    target = _target(root, file, environ, flags)
     repository = await open_repository(
         root, workspaces=home.workspaces, programs=_programs(home, tools, environ)
     )
-    text = await repository.file_at_bookmark(target, "oya.toml")
+    target = target_of(root, file, environ, flags)
+    tip = await jj.tip(repository, target)
+    text = await jj.file_at(repository, tip, "oya.toml")
     config = load(file, text, f"oya.toml (on {target})", environ, flags)
     if config.repo.target != target:
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
     if working:
-        _require_work(config, root, target, committed=text is not None, environ=environ)
+        _require_checks(config, repository.root, target, committed=text is not None)
+        await _require_worker(config, repository, tip, environ)
     return Plan(home=home, root=repository.root, tools=tools, config=config, environ=environ)
 
 
-def _target(
-    root: Path, file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]
-) -> str:
-    """The bookmark that lands, as the user's files say it before the target's own oya.toml can be
-    read."""
-    draft = root / "oya.toml"
-    text = draft.read_text("utf-8", errors="replace") if draft.is_file() else None
-    return load(file, text, str(draft), environ, flags).repo.target
+def _require_checks(config: Config, root: Path, target: str, *, committed: bool) -> None:
+    if config.checks:
+        return
+    what = "has no [checks]" if committed else "is not there"
+    message = f"No checks are configured: oya.toml on {target} {what}, so nothing may land."
+    hint = "Run `oya-vcs init`, name your tests under [checks], and commit the file."
+    if (root / "oya.toml").is_file() and not committed:
+        hint = f"Commit oya.toml and move {target} to that commit: it counts as it stands there."
+    raise ConfigurationInvalid(message, hint)
 
 
-def _require_work(
-    config: Config, root: Path, target: str, *, committed: bool, environ: Mapping[str, str]
+async def _require_worker(
+    config: Config, repository: JjRepository, tip: CommitId, environ: Mapping[str, str]
 ) -> None:
-    if not config.checks:
-        what = "has no [checks]" if committed else "is not there"
-        message = f"No checks are configured: oya.toml on {target} {what}, so nothing may land."
-        if (root / "oya.toml").is_file() and not committed:
-            hint = (
-                f"Commit oya.toml and move {target} to that commit: it counts as it stands there."
-            )
-        else:
-            hint = "Run `oya-vcs init`, name your tests under [checks], and commit the file."
-        raise ConfigurationInvalid(message, hint)
-    if not config.worker.command:
-        message = "No worker is configured."
-        hint = "Give --worker './agent.sh', or [worker] command in oya.toml."
-        raise ConfigurationInvalid(message, hint)
-    require_program(config.worker.command, environ.get("PATH", ""), root)
+    require_program(config.worker.command, environ.get("PATH", ""))
+    program = relative_program(config.worker.command)
+    if program and not await jj.is_program_at(repository, tip, program):
+        raise ConfigurationInvalid(
+            f"The worker's program {program} is not an executable file on "
+            f"{config.repo.target}, which is what a workspace holds.",
+            "Commit it there with its executable bit, or give an absolute path.",
+        )
 
 
 @dataclass(slots=True)
@@ -235,6 +242,45 @@ async def _running(
         await outbox.close()
 
 
+@asynccontextmanager
+async def _record_of(home: Home) -> AsyncIterator[tuple[World, SqliteJournal]]:
+    """The record of a home, for a command that starts no work. Raises Locked and NotFound."""
+    require(home.journal)
+    with HomeLock(home.lock):
+        journal = await asyncio.to_thread(SqliteJournal, home.journal)
+        try:
+            yield await asyncio.to_thread(lambda: replay(journal.read())), journal
+        finally:
+            await asyncio.to_thread(journal.close)
+
+
+def _idle(world: World, journal: SqliteJournal, repo: RepoId) -> Engine:
+    """An engine that takes facts and starts nothing."""
+    policy = Policy(repo=repo, slots=1, attempts_max=1, backoff_ms=1, idle=True)
+    return Engine(world=world, journal=journal, clock=SystemClock(), policy=policy)
+
+
+def find_bead(world: World, name: BeadId) -> Bead:
+    """The bead of that name. Raises NotFound, with the way to all of them."""
+    found = world.beads.get(name)
+    if found is None:
+        message = f"There is no bead {name!r} in this home."
+        raise NotFound(message, "`oya-vcs bead list` lists all of them; --home names another home.")
+    return found
+
+
+async def retry(home: Home, name: BeadId) -> Bead:
+    """Give a failed bead new attempts; the next run takes it up. Raises NotFound, Locked where a
+    daemon has the home, and InputInvalid for a bead that has not failed."""
+    async with _record_of(home) as (world, journal):
+        bead = find_bead(world, name)
+        if bead.state is not State.FAILED:
+            message = f"Bead {name} is {bead.state}; only a failed one can be retried."
+            raise InputInvalid(message, "`oya-vcs bead list --state failed` lists those.")
+        await _idle(world, journal, bead.repo).offer(e.BeadRetried(bead=name))
+        return bead
+
+
 async def discard(
     home: Home, names: Collection[WorkspaceName]
 ) -> Mapping[WorkspaceName, Workspace]:
@@ -242,17 +288,12 @@ async def discard(
 
     Raises Locked where a daemon has the home.
     """
-    with HomeLock(home.lock):
-        journal = await asyncio.to_thread(SqliteJournal, home.journal)
-        try:
-            world = await asyncio.to_thread(lambda: replay(journal.read()))
-            chosen = [world.workspaces[name] for name in names]
-            for repo in sorted({one.repo for one in chosen}):
-                here = [one for one in chosen if one.repo == repo]
-                await _discard_in(world, journal, home, world.repos[repo], here)
-        finally:
-            await asyncio.to_thread(journal.close)
-    return world.workspaces
+    async with _record_of(home) as (world, journal):
+        chosen = [world.workspaces[name] for name in names]
+        for repo in sorted({one.repo for one in chosen}):
+            here = [one for one in chosen if one.repo == repo]
+            await _discard_in(world, journal, home, world.repos[repo], here)
+        return world.workspaces
 
 
 async def _discard_in(
@@ -264,8 +305,7 @@ async def _discard_in(
         Path(repo.path), workspaces=home.workspaces, programs=_programs(home, tools, environ)
     )
     await repository.prepare()
-    policy = Policy(repo=repo.id, slots=0, attempts_max=1, backoff_ms=0, idle=True)
-    engine = Engine(world=world, journal=journal, clock=SystemClock(), policy=policy)
+    engine = _idle(world, journal, repo.id)
     outbox = Outbox(
         performers=[_workspaces(home, repository, repo.target)],
         offer=engine.offer,

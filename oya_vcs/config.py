@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,19 @@ def load(
         )
     made = {section: kind(**values[section]) for section, kind in _SECTIONS.items()}
     return Config(checks=values["checks"], **made)
+
+
+def target_of(
+    root: Path, config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]
+) -> str:
+    """The bookmark that lands, before its own oya.toml can be read: as the environment, the user's
+    configuration or the oya.toml in the user's workspace (of which nothing else counts) say."""
+    draft, named = root / "oya.toml", ""
+    with suppress(ConfigurationInvalid, OSError):
+        settings = from_toml(draft.read_text("utf-8", errors="replace"), str(draft))
+        named = next((str(one.value) for one in settings if one.name == "repo.target"), "")
+    ahead = load(config_file, None, "", environ, flags).repo.target
+    return named if named and ahead == RepoConfig().target else ahead
 
 
 def _stranger(setting: Setting) -> str:

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The documented exit codes of the command line (docs/CLI.md)."""
+    """The documented exit codes of the command line (README.md, `oya-vcs --help`)."""
 
     DONE = 0
     WORK_FAILED = 1
@@ -108,6 +108,19 @@ class JournalCorrupt(OyaError):
 
     exit_code = ExitCode.WORK_FAILED
     code = "journal_corrupt"
+
+
+class Interrupted(OyaError):
+    """The user stopped us: Ctrl-C, SIGTERM or SIGHUP."""
+
+    exit_code = ExitCode.INTERRUPTED
+    code = "interrupted"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Interrupted; the workers were stopped.",
+            "What was recorded is safe: run the command again to go on.",
+        )
 
 
 class Bug(OyaError):

@@ -123,6 +123,12 @@ class Project:
         self._run(*jj, "-R", str(self.root), "bookmark", "create", "main", "-r", "@-")
         (self.root / "dirty.txt").write_text(DIRTY)
 
+    def commit_all(self, message: str) -> None:
+        """Commit what is in the user's workspace and move main there, as its user."""
+        jj = (str(self.tools.jj), "--no-pager", "--quiet", "-R", str(self.root))
+        self._run(*jj, "commit", "-m", message)
+        self._run(*jj, "bookmark", "set", "main", "-r", "@-")
+
     def _run(self, *argv: str) -> str:
         ran = subprocess.run(
             argv, env=self.environ, cwd=self.folder, capture_output=True, text=True, check=False

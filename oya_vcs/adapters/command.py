@@ -271,11 +271,18 @@ def settled(key: Key, work: RunWorker, finished: Finished) -> WorkerFinished:
     )
 
 
-def require_program(argv: Sequence[str], path: str, cwd: Path) -> None:
+def relative_program(argv: Sequence[str]) -> str:
+    """The program's path in the repository, where the command names one (`./agent.sh`); else
+    empty."""
+    name = argv[0] if argv else ""
+    return name if "/" in name and not name.startswith("/") else ""
+
+
+def require_program(argv: Sequence[str], path: str) -> None:
     """Make sure that a command can be run before any bead is started with it.
 
-    A name is searched on `path` (the value of PATH), a path is seen from `cwd`. Raises
-    ConfigurationInvalid with the mend.
+    A name is searched on `path` (the value of PATH); whether the repository holds a relative one is
+    for the caller to ask. Raises ConfigurationInvalid with the mend.
     """
     if not argv or not argv[0]:
         raise ConfigurationInvalid(
@@ -287,14 +294,16 @@ def require_program(argv: Sequence[str], path: str, cwd: Path) -> None:
         if shutil.which(name, path=path) is None:
             raise ConfigurationInvalid(
                 f"The worker's program {name} is not on PATH ({path}).",
-                hint="Install it, or give its path in worker.command in oya.toml.",
+                hint="Install it, or give its path with --worker or worker.command in oya.toml.",
             )
         return
-    program = cwd / name
+    program = Path(name)
+    if not program.is_absolute():
+        return
     if not program.is_file():
         raise ConfigurationInvalid(
-            f"The worker's program {name} is not there: {program} does not exist.",
-            hint="Correct worker.command in oya.toml; a relative path is seen from the workspace.",
+            f"The worker's program {name} is not there.",
+            hint="Correct --worker, or worker.command in oya.toml.",
         )
     if not os.access(program, os.X_OK):
         raise ConfigurationInvalid(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.parser import build
-from oya_vcs.errors import ExitCode, OyaError
+from oya_vcs.errors import Bug, ExitCode, Interrupted, OyaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,20 +35,23 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Errors become one sentence and a hint."""
-    arguments = build().parse_args(argv)
-    output = Output(arguments.json)
+    words = list(sys.argv[1:] if argv is None else argv)
+    output, name = Output("--json" in words), "usage"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="oya-vcs: %(message)s")
-    module, _, function = _COMMANDS[arguments.command].partition(":")
     try:
+        arguments = build().parse_args(words)
+        name = "-".join(filter(None, (arguments.command, getattr(arguments, "verb", ""))))
+        module, _, function = _COMMANDS[arguments.command].partition(":")
         command = getattr(import_module(f"{__name__}.{module}"), function)
         return int(command(arguments, output))
     except OyaError as error:
-        return int(output.error(arguments.command, error))
+        return int(output.error(name, error))
     except KeyboardInterrupt:
-        output.say(
-            "oya-vcs: interrupted. What was recorded is safe; run the command again to go on."
-        )
-        return int(ExitCode.INTERRUPTED)
+        return int(output.error(name, Interrupted()))
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.DONE)
+    except Exception as error:
+        logging.getLogger(__name__).exception("a bug of ours")
+        hint = "What was recorded is safe. Please report it with the lines above."
+        return int(output.error(name, Bug(f"oya-vcs met a bug of its own: {error!r}.", hint)))

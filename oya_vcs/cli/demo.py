@@ -36,6 +36,8 @@ def demo(arguments: argparse.Namespace, output: Output) -> ExitCode:
     if arguments.beads < 1:
         message = f"A demo of {arguments.beads} beads has nothing to show."
         raise ConfigurationInvalid(message, "Give --beads a number from 1.")
+    if not 1 <= arguments.slots <= 1_000:
+        raise ConfigurationInvalid(f"{arguments.slots} slots are not from 1 to 1000.")
     tools = find_tools(tools_folder(), environment())
     folder = _folder(arguments.dir)
     kept = bool(arguments.keep or arguments.dir)
@@ -60,7 +62,7 @@ def _demo(
     home = Home(folder / "home")
     plan = asyncio.run(find_plan(home, repo, config_file=None, flags=flags))
     world = asyncio.run(work(plan, file, output))
-    answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo)
+    answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo, tools.jj)
     record = verify(home.journal)
     ok = answer.ok and record.ok
     lines = [
@@ -68,9 +70,7 @@ def _demo(
         f"The journal {'verifies' if record.ok else 'DOES NOT VERIFY'}: {record.rows} events.",
     ]
     if kept:
-        lines.append(
-            f"Look around: `{tools.jj} log -R {repo}`, `oya-vcs --home {home.root} bead list`."
-        )
+        lines.append(f"Look around: `oya-vcs --home {home.root} bead list`.")
     data = {**answer.data, "journal_ok": record.ok, "events": record.rows, "dir": str(folder)}
     output.answer("demo", data, "\n".join(lines), ok=ok)
     return ExitCode.DONE if ok else ExitCode.WORK_FAILED

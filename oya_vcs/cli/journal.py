@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from oya_vcs.cli.output import Output, table
 from oya_vcs.cli.places import home_of
-from oya_vcs.cli.reading import clock_time, record
+from oya_vcs.cli.reading import clock_time, record, row_data
 from oya_vcs.core.beads import State
 from oya_vcs.errors import ExitCode
 from oya_vcs.journal import verify as verification
-from oya_vcs.journal.replay import digest, plain, replay
+from oya_vcs.journal.replay import digest, replay
 
 
 def journal(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -28,15 +28,7 @@ def _tail(arguments: argparse.Namespace, output: Output) -> ExitCode:
         (str(row.seq), clock_time(row.at_ms), type(row.event).__name__, row.event.subject)
         for row in rows
     ]
-    data = [
-        {
-            "seq": row.seq,
-            "at_ms": row.at_ms,
-            "type": type(row.event).__name__,
-            "data": plain(row.event),
-        }
-        for row in rows
-    ]
+    data = [row_data(row) for row in rows]
     output.answer("journal-tail", data, table(("seq", "time", "event", "subject"), shown))
     return ExitCode.DONE
 

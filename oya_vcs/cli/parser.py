@@ -4,8 +4,10 @@ fast."""
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn, TypeAlias
 
 from oya_vcs import __version__
+from oya_vcs.errors import ConfigurationInvalid
 
 ABOUT = """\
 Runs many coding agents at once on a jj repository: each bead (a unit of work) in its own
@@ -23,15 +25,22 @@ exit codes: 0 done · 1 work failed or input invalid · 2 usage or configuration
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are our errors: one form, one exit code, `--json` too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigurationInvalid, with the way to the help."""
+        sentence = f"{message[:1].upper()}{message[1:]}."
+        raise ConfigurationInvalid(sentence, f"`{self.prog} --help` shows what it takes.")
+
+
 def _raw(prog: str) -> argparse.RawDescriptionHelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=100)
 
 
-def build() -> argparse.ArgumentParser:
+def build() -> Parser:
     """The whole grammar."""
-    parser = argparse.ArgumentParser(
-        prog="oya-vcs", description=ABOUT, epilog=EXITS, formatter_class=_raw
-    )
+    parser = Parser(prog="oya-vcs", description=ABOUT, epilog=EXITS, formatter_class=_raw)
     parser.add_argument("--version", action="version", version=f"oya-vcs {__version__}")
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -60,12 +69,10 @@ def _common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     )
 
 
-Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no public name
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public name for it
 
 
-def _add(
-    commands: Commands[argparse.ArgumentParser], name: str, does: str, more: str = ""
-) -> argparse.ArgumentParser:
+def _add(commands: Commands, name: str, does: str, more: str = "") -> Parser:
     parser = commands.add_parser(
         name, help=does, description=f"{does[0].upper()}{does[1:]}.\n\n{more}", formatter_class=_raw
     )
@@ -73,7 +80,7 @@ def _add(
     return parser
 
 
-def _work(commands: Commands[argparse.ArgumentParser]) -> None:
+def _work(commands: Commands) -> None:
     demo = _add(
         commands,
         "demo",
@@ -92,7 +99,11 @@ def _work(commands: Commands[argparse.ArgumentParser]) -> None:
         "run",
         "work on a beads file until every bead has landed or cannot",
         "Foreground: submits, works, lands, and ends when nothing more can be done. Run it again\n"
-        "after a crash, a Ctrl-C or a power cut: it goes on where the journal says it was.",
+        "after a crash, a Ctrl-C or a power cut: it goes on where the journal says it was.\n\n"
+        "The worker is split into words, not run by a shell. It starts in a workspace that\n"
+        "holds the target, reads $OYA_PROMPT_FILE, changes files and exits with 0. One that\n"
+        "prints nothing for 30 s and does not touch $OYA_HEARTBEAT counts as hung\n"
+        "([worker] lease_ms).",
     )
     run.add_argument("beads", metavar="BEADS.jsonl", help="one JSON object a line")
     run.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this folder)")
@@ -100,18 +111,18 @@ def _work(commands: Commands[argparse.ArgumentParser]) -> None:
     run.add_argument("--slots", type=int, metavar="N", help="how many beads at once")
 
 
-def _beads(commands: Commands[argparse.ArgumentParser]) -> None:
+def _beads(commands: Commands) -> None:
     bead = _add(commands, "bead", "look at beads, or give a failed one another try")
     verbs = bead.add_subparsers(dest="verb", metavar="VERB", required=True)
     listing = _add(verbs, "list", "list every bead with its state and what it waits for")
-    listing.add_argument("--state", metavar="STATE", help="only these")
+    listing.add_argument("--state", metavar="STATE", help="only these: ready, running, failed, …")
     show = _add(verbs, "show", "show one bead with everything that happened to it")
     show.add_argument("bead", metavar="ID")
     retry = _add(verbs, "retry", "give a failed bead new attempts; the next run takes it up")
     retry.add_argument("bead", metavar="ID")
 
 
-def _journal(commands: Commands[argparse.ArgumentParser]) -> None:
+def _journal(commands: Commands) -> None:
     journal = _add(commands, "journal", "read, verify and replay the record")
     verbs = journal.add_subparsers(dest="verb", metavar="VERB", required=True)
     tail = _add(verbs, "tail", "show the last events")
@@ -122,7 +133,7 @@ def _journal(commands: Commands[argparse.ArgumentParser]) -> None:
     _add(verbs, "stats", "count events and bytes by type")
 
 
-def _workspaces(commands: Commands[argparse.ArgumentParser]) -> None:
+def _workspaces(commands: Commands) -> None:
     workspace = _add(commands, "workspace", "look at the workspaces of attempts, and clean up")
     verbs = workspace.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add(verbs, "list", "list the workspaces that the journal says are ours")
@@ -139,7 +150,7 @@ def _workspaces(commands: Commands[argparse.ArgumentParser]) -> None:
     clean.add_argument("--max", type=int, default=20, metavar="N", help="at most N (default 20)")
 
 
-def _health(commands: Commands[argparse.ArgumentParser]) -> None:
+def _health(commands: Commands) -> None:
     _add(commands, "status", "say what runs, what waits and why")
     doctor = _add(commands, "doctor", "check tools, configuration, disk and journal")
     doctor.add_argument(

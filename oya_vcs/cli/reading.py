@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from oya_vcs.cli.places import home_of
 from oya_vcs.core.world import World
 from oya_vcs.errors import NotFound
+from oya_vcs.journal.lock import holder
 from oya_vcs.journal.reader import Reader, open_reader
-from oya_vcs.journal.replay import replay
+from oya_vcs.journal.replay import plain, replay
+from oya_vcs.ports import Recorded
 
 
 @contextmanager
@@ -33,6 +35,17 @@ def world_or_empty(arguments: argparse.Namespace) -> World:
         return world_of(arguments)
     except NotFound:
         return World()
+
+
+def is_live(arguments: argparse.Namespace) -> bool:
+    """Whether a daemon works on the home at this moment."""
+    return holder(home_of(arguments).lock) is not None
+
+
+def row_data(row: Recorded) -> dict[str, object]:
+    """A journal row for programs."""
+    name = type(row.event).__name__
+    return {"seq": row.seq, "at_ms": row.at_ms, "type": name, "data": plain(row.event)}
 
 
 def clock_time(at_ms: int) -> str:

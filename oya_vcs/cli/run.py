@@ -17,8 +17,11 @@ from oya_vcs.cli.progress import Progress
 from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.cli.summary import summary
 from oya_vcs.core.world import World
-from oya_vcs.errors import ExitCode
+from oya_vcs.errors import ExitCode, InputInvalid, Interrupted
 from oya_vcs.runtime.outbox import Gate, no_gate
+
+NOTHING = 'Give it lines such as {"id": "a", "title": "Do a"}; closed beads are done.'
+"""What to do with a file in which there is nothing to do."""
 
 
 def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -28,6 +31,8 @@ def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
     file = read_beads(Path(arguments.beads), known=known, now_ms=SystemClock().now_ms())
     for warning in file.warnings:
         output.say(f"warning: {warning}")
+    if not file.beads:
+        raise InputInvalid(f"{arguments.beads} holds no bead to work on.", NOTHING)
     plan = asyncio.run(
         find_plan(
             home_of(arguments),
@@ -37,7 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
         )
     )
     world = asyncio.run(work(plan, file, output))
-    answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo)
+    answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo, plan.tools.jj)
     output.answer("run", answer.data, answer.text, ok=answer.ok)
     return ExitCode.DONE if answer.ok else ExitCode.WORK_FAILED
 
@@ -48,14 +53,27 @@ def worker_flags(worker: str | None, slots: int | None) -> Mapping[str, object]:
 
 
 async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate) -> World:
-    """Run a daemon on the plan until the file's beads are at rest, and show how it goes."""
-    _stop_on_signals()
+    """Run a daemon on the plan until the file's beads are at rest, and show how it goes.
+
+    Raises Interrupted, with every worker stopped, on SIGINT, SIGTERM and SIGHUP.
+    """
+    working = asyncio.ensure_future(_work(plan, file, output, gate))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, working.cancel)
+    try:
+        return await working
+    except asyncio.CancelledError:
+        raise Interrupted from None
+
+
+async def _work(plan: Plan, file: BeadsFile, output: Output, gate: Gate) -> World:
     progress = Progress([spec.id for spec in file.beads])
     async with open_daemon(plan, feeds=[progress], gate=gate) as daemon:
         progress.show(daemon.world)
         with progress:
             if daemon.resumed:
-                output.say(f"Taking up {daemon.resumed} steps that an earlier run left open.")
+                output.say(f"Taking up what an earlier run left open ({daemon.resumed}).")
             taken = await daemon.submit(file.beads)
             for note in daemon.notes:
                 output.say(f"note: {note}")
@@ -67,11 +85,3 @@ async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate
 
 def _is_finished(world: World, file: BeadsFile) -> bool:
     return all(world.bead(spec.id).landed is not None for spec in file.beads)
-
-
-def _stop_on_signals() -> None:
-    """SIGTERM and SIGHUP stop as Ctrl-C does: workers are stopped, and the record says where to go
-    on."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, signal.raise_signal, signal.SIGINT)

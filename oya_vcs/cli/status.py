@@ -29,7 +29,9 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
         + (f"process {pid} works on it." if pid else "no daemon works on it now."),
         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No beads yet.",
     ]
-    lines += [f"  {bead.id}: {explain(world, bead)}" for bead in waiting[:SHOWN_MAX]]
+    lines += [
+        f"  {bead.id}: {explain(world, bead, live=pid is not None)}" for bead in waiting[:SHOWN_MAX]
+    ]
     if len(waiting) > SHOWN_MAX:
         lines.append(f"  and {len(waiting) - SHOWN_MAX} more (`oya-vcs bead list`)")
     lines += [
@@ -42,7 +44,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
         "pid": pid,
         "beads": dict(counts),
         "open_effects": len(world.open),
-        "waiting": {bead.id: explain(world, bead) for bead in waiting},
+        "waiting": {bead.id: explain(world, bead, live=pid is not None) for bead in waiting},
         "repos": {
             repo.id: {"path": repo.path, "paused": repo.queue.paused}
             for repo in world.repos.values()

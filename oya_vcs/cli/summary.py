@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from oya_vcs.cli.output import table
 from oya_vcs.core.beads import Bead, State
@@ -24,9 +25,11 @@ class Summary:
     text: str
 
 
-def summary(world: World, asked: Sequence[BeadId], repo: RepoId) -> Summary:
-    """Sum up the beads that were asked for, in their order; others of the repository are
-    counted."""
+def summary(world: World, asked: Sequence[BeadId], repo: RepoId, jj: Path) -> Summary:
+    """Sum up the beads that were asked for, in their order; others of the repository are counted.
+
+    `jj` is the program with which a person can look at the result.
+    """
     beads = [world.bead(one) for one in asked]
     landed = [bead for bead in beads if bead.state is State.LANDED]
     waiting = [bead for bead in beads if bead.state is not State.LANDED]
@@ -45,6 +48,9 @@ def summary(world: World, asked: Sequence[BeadId], repo: RepoId) -> Summary:
     if others:
         lines.append(f"{len(others)} other beads of this repository have not landed.")
     failed = [bead for bead in waiting if bead.state is State.FAILED]
+    if landed:
+        here = world.repos[repo]
+        lines.append(f"See it with `{jj} -R {here.path} log -r '..{here.target}'`.")
     if failed:
         lines.append(
             f"Look at one with `oya-vcs bead show {failed[0].id}`; try it again with "
@@ -65,14 +71,14 @@ def reason_of(world: World, bead: Bead) -> str:
     return explain(world, bead)
 
 
-def bead_data(world: World, bead: Bead) -> dict[str, object]:
-    """A bead for programs."""
+def bead_data(world: World, bead: Bead, *, live: bool = True) -> dict[str, object]:
+    """A bead for programs; `live` says whether a daemon is running."""
     return {
         "id": bead.id,
         "title": bead.spec.title,
         "repo": bead.repo,
         "state": str(bead.state),
-        "why": explain(world, bead),
+        "why": explain(world, bead, live=live),
         "reason": None if bead.reason is None else str(bead.reason),
         "attempt": bead.attempt,
         "failures": bead.failures,

@@ -51,7 +51,7 @@ class HomeLock:
             who = "by a process that did not write its pid" if pid is None else f"by process {pid}"
             raise Locked(
                 f"The home {self.path.parent} is in use {who}.",
-                "Stop that daemon with `oya-vcs down`, or name another home with --home.",
+                "Wait for it, stop it (Ctrl-C, or `kill` and its number), or name another --home.",
             ) from error
         except BaseException:
             os.close(descriptor)

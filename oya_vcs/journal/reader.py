@@ -124,6 +124,5 @@ def require(path: Path) -> None:
     if not path.exists():
         raise NotFound(
             f"There is no journal at {path}.",
-            "Start the daemon (`oya-vcs up`) or run beads (`oya-vcs run`) in this home, or name"
-            " another home with --home.",
+            "Run beads in this home (`oya-vcs run`), or name another home with --home.",
         )

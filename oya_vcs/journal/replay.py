@@ -38,7 +38,7 @@ def replay(
         except (Bug, KeyError) as error:
             name = type(row.event).__name__
             message = f"Event {row.seq} ({name}) cannot follow from those before it: {error}"
-            hint = "Run `oya-vcs journal verify`, and report this with the journal's export."
+            hint = "Run `oya-vcs journal verify`, and report this with a copy of the home."
             raise JournalCorrupt(message, hint) from error
         if progress is not None and row.seq % PROGRESS_EVERY == 0:
             progress(row.seq)

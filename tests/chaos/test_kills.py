@@ -3,11 +3,13 @@ doubled or left behind."""
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -52,13 +54,19 @@ def _wait_until_quiet(project: Project) -> None:
     assert not left
 
 
-@pytest.mark.parametrize("boundary", ["before", "after", "recorded"])
-@pytest.mark.parametrize("kind", [kind.__name__ for kind in EFFECTS])
+@pytest.mark.parametrize(
+    ("at", "boundary", "kind"),
+    [
+        (at, boundary, kind.__name__)
+        for at, (kind, boundary) in enumerate(product(EFFECTS, ("before", "after", "recorded")))
+    ],
+)
 def test_death_at_each_boundary_of_each_effect(
-    new_project: NewProject, boundary: str, kind: str
+    new_project: NewProject, at: int, boundary: str, kind: str
 ) -> None:
-    """Killed at the gate, started again: both beads land once."""
-    project = new_project(colocate=kind < "M")
+    """Killed at the gate, started again: both beads land once. Every effect in both kinds of
+    repository, every boundary in one of them."""
+    project = new_project(colocate=at % 2 == 0)
     beads: list[dict[str, object]] = [
         {"id": "a", "title": "A", "deps": []},
         {"id": "b", "title": "B", "deps": ["a"]},
@@ -127,8 +135,9 @@ def test_ctrl_c_stops_the_workers_and_the_next_run_goes_on(new_project: NewProje
         text=True,
     )
     deadline = time.monotonic() + SETTLE_S
-    while len(project.processes()) < 2 and time.monotonic() < deadline:
+    while not project.processes() and time.monotonic() < deadline:
         time.sleep(0.02)
+    assert project.processes(), "no worker started"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=SETTLE_S)
     assert process.returncode == 130, err
@@ -137,3 +146,28 @@ def test_ctrl_c_stops_the_workers_and_the_next_run_goes_on(new_project: NewProje
     assert project.oya(*argv, "--worker", agent("honest")).code == 0
     project.assert_no_leaks()
     project.assert_healthy()
+
+
+def test_sigterm_stops_a_run_that_was_started_in_the_background(new_project: NewProject) -> None:
+    """A shell's `&` has SIGINT ignored; SIGTERM must work all the same, and say so as JSON."""
+    project = new_project()
+    file = project.beads({"id": "a", "title": "A", "description": "30", "deps": []})
+    argv = ["run", str(file), "--repo", str(project.root), "--worker", agent("slow"), "--json"]
+    quoted = " ".join(f"'{word}'" for word in project.command(*argv))
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"trap '' INT; exec {quoted}"],
+        env=project.environ,
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + SETTLE_S
+    while not project.processes() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert project.processes(), "no worker started"
+    process.terminate()
+    out, _ = process.communicate(timeout=SETTLE_S)
+    assert process.returncode == 130
+    assert json.loads(out)["error"]["code"] == "interrupted"
+    assert project.processes() == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from oya_vcs.journal.lock import HomeLock
 from tests.conftest import NewProject
-from tests.projects import Project, agent
+from tests.projects import DIRTY, Project, agent
 
 
 def _refused(project: Project, text: str, code: int, *says: str) -> None:
@@ -97,7 +98,7 @@ def test_a_missing_beads_file(new_project: NewProject) -> None:
     """A file that is not there is named; nothing is made."""
     project = new_project()
     ran = project.run(project.folder / "none.jsonl", "honest")
-    assert ran.code in (1, 3)
+    assert ran.code == 1
     assert "none.jsonl" in ran.err
     assert not project.home.exists()
 
@@ -110,3 +111,64 @@ def test_a_second_daemon_on_the_same_home_is_refused_by_pid(new_project: NewProj
         ran = project.run(beads, "honest")
     assert ran.code == 5
     assert "process" in ran.err
+
+
+def test_a_file_without_beads(new_project: NewProject) -> None:
+    """Nothing to do is said as such, and no home is made."""
+    _refused(new_project(), "", 1, "holds no bead")
+
+
+def test_what_was_committed_with_git_counts(new_project: NewProject) -> None:
+    """In a colocated repository a `git commit` on main is seen before jj has looked at it."""
+    project = new_project(check="")
+    git = [str(project.tools.git), "-C", str(project.root), "-c", "user.name=U"]
+    git += ["-c", "user.email=u@x"]
+    for args in (["checkout", "-q", "main"], ["add", "oya.toml"]):
+        subprocess.run([*git, *args], check=True, env=project.environ)
+    (project.root / "oya.toml").write_text("[checks]\ntest = 'true'\n")
+    subprocess.run([*git, "commit", "-qam", "checks"], check=True, env=project.environ)
+    beads = project.beads({"id": "a", "title": "A"})
+    ran = project.run(beads, "honest")
+    assert ran.code == 0, ran.err
+    assert (project.root / "dirty.txt").read_text() == DIRTY
+
+
+def test_a_bookmark_that_is_not_there_and_one_that_is_conflicted(new_project: NewProject) -> None:
+    """Exit 2, each with its own sentence and mend."""
+    project = new_project()
+    beads = project.beads({"id": "a", "title": "A"})
+    main = project.jj("log", "--no-graph", "-r", "main", "-T", "commit_id")
+    now = project.jj("op", "log", "-n", "1", "--no-graph", "-T", "id")
+    project.jj("bookmark", "set", "main", "-r", "root()", "--allow-backwards")
+    project.jj("--at-op", now, "bookmark", "delete", "main")
+    conflicted = project.run(beads, "honest")
+    assert (conflicted.code, "conflicted" in conflicted.err) == (2, True), conflicted.err
+    project.jj("bookmark", "set", "main", "-r", main, "--allow-backwards")
+    project.jj("bookmark", "delete", "main")
+    project.jj("git", "export")
+    missing = project.run(beads, "honest")
+    assert (missing.code, "no bookmark main" in missing.err) == (2, True), missing.err
+
+
+def test_a_worker_of_the_repository_must_be_on_the_target(new_project: NewProject) -> None:
+    """`--worker ./agent.sh` counts as it stands on main, not in the user's folder."""
+    project = new_project()
+    beads = project.beads({"id": "a", "title": "A"})
+    script = project.root / "agent.sh"
+    script.write_text("#!/bin/sh\necho x > x.txt\n")
+    script.chmod(0o755)
+    argv = ["run", str(beads), "--repo", str(project.root), "--worker", "./agent.sh"]
+    refused = project.oya(*argv)
+    assert refused.code == 2
+    assert "agent.sh is not an executable file on main" in refused.err
+    project.commit_all("an agent")
+    assert project.oya(*argv).code == 0
+
+
+def test_an_unfinished_oya_toml_in_the_users_folder_disturbs_nothing(
+    new_project: NewProject,
+) -> None:
+    """Only the target's counts."""
+    project = new_project()
+    (project.root / "oya.toml").write_text("[checks\n???")
+    assert project.run(project.beads({"id": "a", "title": "A"}), "honest").code == 0

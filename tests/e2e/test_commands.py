@@ -64,7 +64,7 @@ def test_an_error_as_json_has_code_message_and_hint(finished: Project) -> None:
     ran = finished.oya("--json", "bead", "show", "nobody")
     assert ran.code == 3
     answer = json.loads(ran.out)
-    assert answer["ok"] is False
+    assert (answer["schema"], answer["ok"]) == ("oya-vcs/bead-show/v1", False)
     assert set(answer["error"]) == {"code", "message", "hint"}
 
 
@@ -123,8 +123,11 @@ def test_init_writes_a_file_that_loads_and_never_overwrites_it(new_project: NewP
 
 
 def test_usage_errors_exit_with_2(new_project: NewProject) -> None:
-    """An unknown command or a missing argument is 2, as INTERFACES says."""
+    """An unknown command or a missing argument is 2, as INTERFACES says; as JSON, too."""
     project = new_project()
+    coded = project.oya("--json", "frobnicate")
+    assert coded.code == 2
+    assert json.loads(coded.out)["error"]["code"] == "configuration_invalid"
     assert project.oya("frobnicate").code == 2
     assert project.oya("run").code == 2
     assert project.oya("workspace", "clean", "--older-than", "soon").code == 2

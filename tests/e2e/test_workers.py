@@ -10,10 +10,6 @@ from tests.conftest import NewProject
 from tests.projects import Project, agent
 
 
-def _worker_toml(project: Project, **settings: int) -> dict[str, str]:
-    return {f"OYA_WORKER__{key.upper()}": str(value) for key, value in settings.items()}
-
-
 def _run(project: Project, worker: str, **settings: int) -> dict[str, object]:
     beads = project.beads({"id": "it", "title": "Do it"})
     argv = ["run", str(beads), "--repo", str(project.root), "--worker", agent(worker), "--json"]

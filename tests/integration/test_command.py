@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.command import CommandWorkers, bead_json, prompt, require_program
+from oya_vcs.adapters.command import (
+    CommandWorkers,
+    bead_json,
+    prompt,
+    relative_program,
+    require_program,
+)
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.config import WorkerConfig
 from oya_vcs.core.effects import OpenChange, RunWorker, effect_key
@@ -350,9 +356,9 @@ def test_the_prompt_leaves_out_what_does_not_apply(home: Home) -> None:
     [
         ((), "No worker is configured", "worker.command"),
         (("no-such-agent",), "not on PATH", "Install it"),
-        (("./gone.sh",), "gone.sh does not exist", "seen from the workspace"),
-        (("./folder",), "folder does not exist", "worker.command"),
-        (("./plain.sh",), "not executable", "chmod +x"),
+        (("{}/gone.sh",), "gone.sh is not there", "worker.command"),
+        (("{}/folder",), "folder is not there", "worker.command"),
+        (("{}/plain.sh",), "not executable", "chmod +x"),
     ],
 )
 def test_a_missing_program_is_an_error_at_the_start(
@@ -362,15 +368,17 @@ def test_a_missing_program_is_an_error_at_the_start(
     (tmp_path / "plain.sh").write_text("#!/bin/sh\n")
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigurationInvalid) as caught:
-        require_program(argv, os.environ["PATH"], tmp_path)
+        require_program([one.format(tmp_path) for one in argv], os.environ["PATH"])
     assert said in caught.value.message
     assert hint in caught.value.hint
 
 
 def test_a_program_that_is_there_is_accepted(tmp_path: Path) -> None:
-    """By name on PATH, by a path from the folder, and by an absolute path."""
+    """By name on PATH and by an absolute path; a relative one is the repository's business."""
     script = tmp_path / "agent.sh"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
     for argv in (("sh",), ("./agent.sh", "--fast"), (str(script),)):
-        require_program(argv, os.environ["PATH"], tmp_path)
+        require_program(argv, os.environ["PATH"])
+    assert relative_program(("./agent.sh", "--fast")) == "./agent.sh"
+    assert relative_program(("sh",)) == relative_program((str(script),)) == ""

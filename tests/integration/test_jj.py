@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from oya_vcs.adapters import jj
 from oya_vcs.adapters.jj import (
     JjRepository,
     Programs,
@@ -19,7 +20,7 @@ from oya_vcs.adapters.jj import (
     find_root,
     open_repository,
 )
-from oya_vcs.errors import NotFound, WorldFailed
+from oya_vcs.errors import ConfigurationInvalid, NotFound, WorldFailed
 from tests.integration.attempts import Attempt, Untouched
 from tests.integration.conftest import UserRepo
 
@@ -47,10 +48,13 @@ async def test_opening_changes_nothing(
     opened = await open_repository(
         user_repo.root, workspaces=home / "workspaces", programs=programs
     )
-    assert await opened.file_at_bookmark("main", "README") == "A project."
-    assert await opened.file_at_bookmark("main", "src") is None
-    assert await opened.file_at_bookmark("main", "dirty.txt") is None
-    assert await opened.file_at_bookmark("nowhere", "README") is None
+    tip = await jj.tip(opened, "main")
+    assert await jj.file_at(opened, tip, "README") == "A project."
+    assert await jj.file_at(opened, tip, "src") is None
+    assert await jj.file_at(opened, tip, "dirty.txt") is None
+    assert not await jj.is_program_at(opened, tip, "./README")
+    with pytest.raises(ConfigurationInvalid, match="There is no bookmark nowhere"):
+        await jj.tip(opened, "nowhere")
     assert not (home / "workspaces").exists()
     assert (Untouched.of(user_repo), user_repo.peek("op", "log", "-n1", "-T", "id")) == before
 
@@ -144,6 +148,7 @@ async def test_the_lock_has_one_holder(
 VICTIM = """
 import asyncio, sys
 from pathlib import Path
+from oya_vcs.adapters import jj
 from oya_vcs.adapters.jj import Programs, open_repository
 
 async def main() -> None:

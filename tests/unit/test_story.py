@@ -109,7 +109,7 @@ async def test_nothing_to_land_is_a_failure_unless_the_bead_allows_it() -> None:
     already."""
     daemon = Daemon(new_outside({"a": "1"}), worker=lambda effect, files: Work())
     world = await daemon.run_to_rest([spec("idle"), spec("look", allow_empty=True)])
-    assert states(world)["idle"] == "failed"
+    assert states(world) == {"idle": "failed", "look": "landed"}
     assert world.bead(BeadId("idle")).reason is e.Reason.NOTHING_TO_LAND
 
 

@@ -8,6 +8,7 @@ bead, a change request or an attempt is.
 """
 
 from oya_vcs.adapters.jj.locks import clear_stale_locks
+from oya_vcs.adapters.jj.looking import file_at, is_program_at, tip
 from oya_vcs.adapters.jj.repository import (
     OP_USER,
     JjRepository,
@@ -22,7 +23,10 @@ __all__ = [
     "JjRepository",
     "Programs",
     "clear_stale_locks",
+    "file_at",
     "find_root",
+    "is_program_at",
     "open_repository",
     "repo_id",
+    "tip",
 ]

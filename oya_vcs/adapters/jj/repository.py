@@ -50,7 +50,7 @@ class Programs:
 class JjRepository:
     """A `ports.Repository` over the jj and git command lines. Made by `open_repository`.
 
-    Until `prepare` has run, only `file_at_bookmark` and `git` work.
+    Until `prepare` has run, only `peek` and `git` work.
     """
 
     def __init__(
@@ -219,22 +219,9 @@ class JjRepository:
             hint = "Look at the disk: it may be full or failing."
             raise WorldFailed(message, hint=hint, retryable=True) from error
 
-    async def file_at_bookmark(self, bookmark: str, path: str) -> str | None:
-        """The text of a file (`path` from the repository's root) as it stands at a bookmark.
-
-        None where the file is not there, or the bookmark is missing or conflicted. Changes nothing
-        and needs no control workspace.
-        """
-        at_root = ("-R", str(self.root), "--ignore-working-copy")
-        revset = f"bookmarks(exact:{_quoted(bookmark)})"
-        found = await self._run_jj(
-            *at_root, "log", "--no-graph", "-r", revset, "-T", 'commit_id ++ "\n"'
-        )
-        commits = found.split()
-        if len(commits) != 1:
-            return None
-        entry = (await self.git("ls-tree", commits[0], "--", path)).split()
-        return await self.git("cat-file", "blob", entry[2]) if entry[1:2] == ["blob"] else None
+    async def peek(self, *args: str) -> str:
+        """Run jj at the user's workspace without looking at its files, before `prepare` has run."""
+        return await self._run_jj("-R", str(self.root), "--ignore-working-copy", *args)
 
     async def prepare(self) -> tuple[Path, ...]:
         """Make the control workspace where it is missing, and mend it where it is not well.

@@ -98,7 +98,7 @@ def _checked_out(target: Target, folder: str) -> Blocked:
     return Blocked(
         Reason.TARGET_CONFLICTED,
         f"The branch `{target.name}` is checked out in the git worktree {folder}, whose files "
-        "would read as undoing the landing. Run `git checkout --detach` there, then resume.",
+        "would read as undoing the landing. Run `git checkout --detach` there, then run again.",
     )
 
 

@@ -70,13 +70,13 @@ class Target:
                 Reason.TARGET_CONFLICTED,
                 f"The bookmark `{self.name}` is conflicted: it was moved in two ways at once. "
                 f"Run `jj bookmark set {self.name} -r REVISION` (with --allow-backwards if jj "
-                "asks for it), then resume.",
+                "asks for it), then run again.",
             )
         if found in ("", "missing"):
             return Blocked(
                 Reason.TARGET_MISSING,
                 f"There is no bookmark `{self.name}`. "
-                f"Run `jj bookmark create {self.name} -r REVISION`, then resume.",
+                f"Run `jj bookmark create {self.name} -r REVISION`, then run again.",
             )
         return CommitId(found)
 
@@ -99,7 +99,7 @@ class Target:
                     Reason.TARGET_MISSING,
                     f"jj cannot export the bookmark `{self.name}` to git, which takes no branch of "
                     "that name (or has one that stands in its way). Run `jj bookmark rename`, set "
-                    "the new name as repo.target, then resume.",
+                    "the new name as repo.target, then run again.",
                 )
         raise self.restless()
 

@@ -224,7 +224,7 @@ async def _running(
         repo=repository.id,
         gate=gate,
     )
-    for feed in (*feeds, outbox):
+    for feed in (outbox, *feeds):
         engine.listen(feed)
     left_open = {key: one for key, one in world.open.items() if one.repo == repository.id}
     daemon = Daemon(

@@ -1,7 +1,7 @@
 """What the inside asks of the outside: protocols of a few methods, no implementation.
 
-Every port has an adapter in memory (`adapters/memory.py`) and one for the real thing, and one
-contract suite (`tests/contract`) runs against both.
+Journal and Performer have adapters in memory (`adapters/memory*.py`) beside the real ones, and a
+contract suite (`tests/contract`) that runs on both, for the record and for the forge.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ COLUMNS_MAX = 100
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 
 CATCHES_ALL = {
-    "oya_vcs/runtime/supervisor.py": "the wrapper around a child: any crash is a restart",
     "oya_vcs/runtime/outbox.py": "an effect may fail in any way; the outbox goes on",
     "oya_vcs/cli/__init__.py": "main: a bug becomes one line and an exit code",
 }

@@ -2,8 +2,8 @@
 be probed after.
 
 For tests and simulation. A commit is a map of paths to contents; two sides conflict where both
-changed a path. It keeps the promises of the real adapters (`tests/contract`), and counts what was
-done, so that a test can tell twice from once.
+changed a path. As a forge it keeps the promises of the real one (`tests/contract/test_forge.py`).
+It counts what was done, so that a test can tell twice from once.
 """
 
 from __future__ import annotations

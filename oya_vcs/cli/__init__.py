@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.parser import build
-from oya_vcs.errors import Bug, ExitCode, Interrupted, OyaError
+from oya_vcs.errors import Bug, Interrupted, OyaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(output.error(name, error))
     except KeyboardInterrupt:
         return int(output.error(name, Interrupted()))
-    except BrokenPipeError:
-        sys.stderr.close()
-        return int(ExitCode.DONE)
     except Exception as error:
         logging.getLogger(__name__).exception("a bug of ours")
         hint = "What was recorded is safe. Please report it with the lines above."

@@ -7,11 +7,14 @@ prints.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TextIO
 
-from oya_vcs.errors import ExitCode, OyaError
+from oya_vcs.errors import ExitCode, OyaError, WorldFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +24,55 @@ class Output:
     json: bool
 
     def answer(self, name: str, data: object, text: str, *, ok: bool = True) -> None:
-        """Print the answer: `data` under schema `oya-vcs/<name>/v1`, or `text` for people."""
+        """Print the answer: `data` under schema `oya-vcs/<name>/v1`, or `text` for people.
+
+        Raises WorldFailed where it cannot be written; a reader that has gone away is no error.
+        """
         if self.json:
             envelope = {"schema": f"oya-vcs/{name}/v1", "ok": ok, "data": data}
-            print(json.dumps(envelope, ensure_ascii=False))
+            _write(sys.stdout, json.dumps(envelope, ensure_ascii=False))
         elif text:
-            print(text)
+            _write(sys.stdout, printable(text))
 
     def say(self, text: str) -> None:
-        """Tell people something that is not the answer."""
-        print(text, file=sys.stderr, flush=True)
+        """Tell people something that is not the answer; whether or not anybody listens."""
+        with suppress(WorldFailed):
+            _write(sys.stderr, printable(text))
 
     def error(self, name: str, error: OyaError) -> ExitCode:
         """Print an error in its one form and return its exit code."""
         if self.json:
             what = {"code": error.code, "message": error.message, "hint": error.hint}
-            print(json.dumps({"schema": f"oya-vcs/{name}/v1", "ok": False, "error": what}))
+            envelope = {"schema": f"oya-vcs/{name}/v1", "ok": False, "error": what}
+            with suppress(WorldFailed):
+                _write(sys.stdout, json.dumps(envelope, ensure_ascii=False))
         hint = f"\n  {error.hint}" if error.hint else ""
         self.say(f"oya-vcs: {error.message}{hint}")
         return error.exit_code
+
+
+def printable(text: str) -> str:
+    """Text of beads, workers and branches made harmless for a terminal: control characters are
+    shown, line breaks and tabs stay."""
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        _abandon(stream)
+    except OSError as error:
+        _abandon(stream)
+        message = f"The output could not be written: {error.strerror}."
+        raise WorldFailed(message) from error
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let nothing more be written to a stream that is gone, nor the interpreter stumble over it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -6,7 +6,6 @@ A `ports.Feed`: it hears of what is on disk already, and reads the world; it dec
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -17,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.cli.output import duration
+from oya_vcs.cli.output import Output, duration, printable
 from oya_vcs.core.beads import TERMINAL, Bead, State
 from oya_vcs.core.events import BeadReworked
 from oya_vcs.core.explain import explain, first_line
@@ -47,7 +46,8 @@ class Progress:
     """Shows `watched` beads while the block runs. Give it the world with `show`, then let it
     listen."""
 
-    def __init__(self, watched: Sequence[BeadId]) -> None:
+    def __init__(self, watched: Sequence[BeadId], output: Output) -> None:
+        self._output = output
         self._watched = tuple(watched)
         self._world = World()
         self._shown: dict[BeadId, tuple[State, int]] = {}
@@ -103,7 +103,7 @@ class Progress:
 
     def _line(self, state: State, bead: BeadId, why: str) -> None:
         spent = duration(_clock.now_ms() - self._started_ms)
-        print(f"{spent:>9}  {state:<11}  {bead}  {why}", file=sys.stderr, flush=True)
+        self._output.say(f"{spent:>9}  {state:<11}  {bead}  {why}")
 
     def _beads(self) -> list[Bead]:
         return [self._world.beads[one] for one in self._watched if one in self._world.beads]
@@ -142,5 +142,5 @@ def _row(world: World, bead: Bead) -> tuple[Text, Text, Text, Text]:
         Text(bead.id),
         Text(bead.state, style=COLOURS.get(bead.state, "")),
         Text("" if bead.state is State.LANDED else spent),
-        Text(explain(world, bead), style="dim"),
+        Text(printable(explain(world, bead)), style="dim"),
     )

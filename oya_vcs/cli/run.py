@@ -68,7 +68,7 @@ async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate
 
 
 async def _work(plan: Plan, file: BeadsFile, output: Output, gate: Gate) -> World:
-    progress = Progress([spec.id for spec in file.beads])
+    progress = Progress([spec.id for spec in file.beads], output)
     async with open_daemon(plan, feeds=[progress], gate=gate) as daemon:
         progress.show(daemon.world)
         with progress:

@@ -209,7 +209,8 @@ class CandidateConflicted(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRedundant(Outcome):
-    """The target holds the change already (head is an ancestor, or the merge changes nothing)."""
+    """The target holds the change already (head is an ancestor, or the merge changes nothing), at
+    `base`. Whoever put it there, it counts as landed only when the checks pass on `base`."""
 
     change: ChangeId
     base: CommitId
@@ -298,6 +299,15 @@ class BeadReworked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLanded(Event):
+    """A decision: the target held the change at `commit` already, and the checks passed there."""
+
+    bead: BeadId
+    change: ChangeId
+    commit: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeHeld(Event):
     """A decision: the world refused a step of this change in the queue. It waits, and holds up no
     other, until the next run looks again; its result is kept."""
@@ -369,6 +379,7 @@ EVENTS: tuple[type[Event], ...] = (
     EffectFailed,
     BeadBackedOff,
     BeadReworked,
+    FoundLanded,
     ChangeHeld,
     BeadReadied,
     BeadFailed,

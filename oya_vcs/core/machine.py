@@ -181,15 +181,19 @@ def _change_opened(world: World, fact: e.ChangeOpened, at_ms: int, policy: Polic
     yield e.ChangeQueued(bead=fact.bead, change=fact.change, head=fact.head)
 
 
-def _candidate_built(world: World, fact: e.CandidateBuilt, at_ms: int, policy: Policy) -> Decisions:
+def _candidate_built(
+    world: World, fact: e.CandidateBuilt | e.CandidateRedundant, at_ms: int, policy: Policy
+) -> Decisions:
     change = world.changes[fact.change]
+    if change.candidate is None:
+        raise Bug(f"Change {change.id} is to be checked and has no candidate.")
     yield _request(
         f.RunChecks(
             repo=change.repo,
             bead=fact.bead,
             change=change.id,
             round=change.round,
-            candidate=fact.commit,
+            candidate=change.candidate,
         )
     )
 
@@ -209,6 +213,9 @@ def _checks_finished(world: World, fact: e.ChecksFinished, at_ms: int, policy: P
     elif fact.reason is not None:
         feedback = check_feedback(bead, change, fact.check, fact.detail)
         yield from _send_back(world, bead, change, fact.reason, feedback, policy)
+    elif change.reason is e.Reason.ALREADY_LANDED:
+        yield e.FoundLanded(bead=bead.id, change=change.id, commit=fact.candidate)
+        yield from _remove_workspaces(world, bead)
     elif change.base is None or change.tree is None:
         raise Bug(f"Change {change.id} has checks that passed and no candidate.")
     else:
@@ -311,7 +318,7 @@ _REACT: dict[type[e.Event], Callable[..., Decisions]] = {
     e.ChangeOpened: _change_opened,
     e.CandidateBuilt: _candidate_built,
     e.CandidateConflicted: _candidate_conflicted,
-    e.CandidateRedundant: _left_queue,
+    e.CandidateRedundant: _candidate_built,
     e.ChecksFinished: _checks_finished,
     e.Landed: _left_queue,
     e.EffectFailed: _effect_failed,

@@ -230,18 +230,22 @@ def _change_queued(world: World, event: e.ChangeQueued) -> None:
 
 def _candidate_built(world: World, event: e.CandidateBuilt) -> None:
     change = world.changes[event.change]
-    change.stage = Stage.TESTING
+    change.stage, change.reason = Stage.TESTING, None
     change.base, change.candidate, change.tree = event.base, event.commit, event.tree
 
 
 def _candidate_redundant(world: World, event: e.CandidateRedundant) -> None:
-    _merged(world, event.change, event.base)
-    world.changes[event.change].reason = e.Reason.ALREADY_LANDED
+    change = world.changes[event.change]
+    change.stage, change.reason = Stage.TESTING, e.Reason.ALREADY_LANDED
+    change.base, change.candidate, change.tree = event.base, event.base, event.tree
+
+
+def _found_landed(world: World, event: e.FoundLanded) -> None:
+    _merged(world, event.change, event.commit)
 
 
 def _landed(world: World, event: e.Landed) -> None:
     _merged(world, event.change, event.commit)
-    world.changes[event.change].reason = None
 
 
 def _merged(world: World, change_id: ChangeId, commit: CommitId) -> None:
@@ -373,6 +377,7 @@ _APPLY: dict[type[e.Event], Callable[..., None]] = {
     e.BeadBackedOff: _bead_backed_off,
     e.BeadReworked: _bead_reworked,
     e.ChangeHeld: _change_held,
+    e.FoundLanded: _found_landed,
     e.BeadReadied: _bead_readied,
     e.BeadFailed: _bead_failed,
     e.QueueResumed: _queue_resumed,

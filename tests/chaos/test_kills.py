@@ -171,3 +171,20 @@ def test_sigterm_stops_a_run_that_was_started_in_the_background(new_project: New
     assert process.returncode == 130
     assert json.loads(out)["error"]["code"] == "interrupted"
     assert project.processes() == []
+
+
+def test_a_reader_that_goes_away_stops_nothing(new_project: NewProject) -> None:
+    """`oya-vcs run … 2>&1 | head -1`: the work goes on to its end."""
+    project = new_project()
+    file = project.beads(*plan_beads(4))
+    argv = ["run", str(file), "--repo", str(project.root), "--worker", agent("honest")]
+    quoted = " ".join(f"'{word}'" for word in project.command(*argv))
+    subprocess.run(
+        ["/bin/sh", "-c", f"{quoted} 2>&1 >/dev/null | head -1"],
+        env=project.environ,
+        cwd=project.folder,
+        timeout=60,
+        check=True,
+    )
+    assert len(project.trailers("Oya-Bead")) == 4
+    project.assert_no_leaks()

@@ -4,6 +4,7 @@ JSON."""
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from oya_vcs.journal import driver
 from tests.conftest import NewProject
 from tests.projects import Project
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -178,3 +181,54 @@ def test_version_imports_only_the_standard_library() -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_hostile_text_reaches_no_terminal(new_project: NewProject) -> None:
+    """Titles and output with escape sequences are shown, never sent to the terminal."""
+    project = new_project()
+    worker = project.folder / "rude.sh"
+    worker.write_text("#!/bin/sh\nprintf '\\033[2J\\033]0;pwn\\007'; exit 3\n")
+    worker.chmod(0o755)
+    beads = project.beads({"id": "a", "title": "\x1b[31mRED\x1b]0;pwn\x07"})
+    ran = project.oya("run", str(beads), "--repo", str(project.root), "--worker", str(worker))
+    shown = project.oya("bead", "show", "a")
+    for text in (ran.out, ran.err, shown.out, project.oya("status").out):
+        assert "\x1b" not in text
+        assert "\x07" not in text
+    assert "RED" in shown.out
+
+
+def test_an_answer_that_cannot_be_written_is_an_error(new_project: NewProject) -> None:
+    """A full disk behind stdout: exit 4 and a sentence, no traceback."""
+    project = new_project()
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            project.command("status"),
+            env=project.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 4
+    assert "could not be written" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_every_command_that_a_message_names_exists() -> None:
+    """No hint sends people to a command that this version does not have."""
+    named = set()
+    for path in [*ROOT.glob("oya_vcs/**/*.py"), ROOT / "README.md", *ROOT.glob("templates/*.toml")]:
+        named |= set(
+            re.findall(r"`(?:\.venv/bin/)?oya-vcs ([a-z][a-z -]*)", path.read_text("utf-8"))
+        )
+    known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "journal", "workspace"}
+    verbs = {
+        "bead": {"list", "show", "retry"},
+        "journal": {"tail", "verify", "replay", "stats"},
+        "workspace": {"list", "clean"},
+    }
+    for words in (one.split() for one in named):
+        assert words[0] in known, words
+        if words[0] in verbs and len(words) > 1 and not words[1].startswith("-"):
+            assert words[1] in verbs[words[0]], words

@@ -390,6 +390,7 @@ async def test_a_result_that_is_in_the_target_already_counts_as_landed() -> None
     world = await daemon.run_to_rest([spec("a")])
     bead = world.bead(BeadId("a"))
     assert (bead.state, bead.landed) == (State.LANDED, outside.target)
+    assert explain(world, bead) == f"The target held it already at {outside.target}."
     assert [change.reason for change in world.changes.values()] == [e.Reason.ALREADY_LANDED]
     assert len(outside.tips) == 2
 
@@ -406,3 +407,31 @@ async def test_a_memory_journal_that_fails_stops_the_engine_and_nothing_is_ackno
     with pytest.raises(Exception, match="disk is full"):
         await daemon.run_to_rest([spec("a")])
     assert not any(isinstance(row.event, e.WorkerFinished) for row in daemon.journal.read())
+
+
+async def test_what_somebody_else_put_on_the_target_is_landed_only_if_it_passes() -> None:
+    """A worker that moves the target itself gains nothing: the checks run there, too."""
+    outside = new_outside({"x": "1"})
+
+    def worker(effect: f.RunWorker, files: Files) -> Work:
+        assert outside.target is not None
+        return Work({"bad.txt": "x"})
+
+    def mover(files: Files) -> str:
+        return "bad.txt must not be there" if "bad.txt" in files else ""
+
+    daemon = Daemon(outside, worker=worker, check=mover, attempts_max=1)
+
+    async def moved() -> World:
+        def check(files: Files) -> str:
+            results = [c for c, one in outside.commits.items() if "Oya-Bead" in one.message]
+            if outside.target not in results:
+                outside.move_target(results[0])
+                return ""
+            return mover(files)
+
+        daemon.check = check
+        return await daemon.run_to_rest([spec("a")])
+
+    bead = (await moved()).bead(BeadId("a"))
+    assert (bead.state, bead.reason) == (State.FAILED, e.Reason.CHECK_FAILED)

@@ -17,7 +17,7 @@ from oya_vcs.adapters import jj
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.command import CommandWorkers, relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_repository
-from oya_vcs.adapters.local import LocalForge
+from oya_vcs.adapters.local import ChecksAt, LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.workspaces import JjWorkspaces
@@ -56,6 +56,7 @@ class Plan:
     root: Path
     tools: Tools
     config: Config
+    checks_at: ChecksAt
     environ: Mapping[str, str]
 
     @property
@@ -101,8 +102,8 @@ async def find_plan(
     `working` False is for commands that start no work: they need neither checks nor a worker.
 
     Raises NotFound without a jj repository, and ConfigurationInvalid (with the mend) for anything
-    that would stop the work: no usable jj or git, wrong keys, no checks, no worker, a worker
-    program that is not there.
+    that would stop the work: no usable jj or git, a home within the repository, wrong keys, no
+    checks, no worker, a worker program that is not there.
     """
     environ = environment()
     root = find_root(repo)
@@ -111,17 +112,39 @@ async def find_plan(
     repository = await open_repository(
         root, workspaces=home.workspaces, programs=_programs(home, tools, environ)
     )
+    await asyncio.to_thread(_require_home_outside, home, repository)
     target = target_of(root, file, environ, flags)
     tip = await jj.tip(repository, target)
     text = await jj.file_at(repository, tip, "oya.toml")
-    config = load(file, text, f"oya.toml (on {target})", environ, flags)
+
+    def configured(text: str | None) -> Config:
+        return load(file, text, f"oya.toml (on {target})", environ, flags)
+
+    config = configured(text)
     if config.repo.target != target:
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
     if working:
         _require_checks(config, repository.root, target, committed=text is not None)
         await _require_worker(config, repository, tip, environ)
-    return Plan(home=home, root=repository.root, tools=tools, config=config, environ=environ)
+    return Plan(
+        home=home,
+        root=repository.root,
+        tools=tools,
+        config=config,
+        checks_at=lambda text: configured(text).checks,
+        environ=environ,
+    )
+
+
+def _require_home_outside(home: Home, repository: JjRepository) -> None:
+    around = jj.workspace_around(repository, home.root)
+    if around is not None:
+        raise ConfigurationInvalid(
+            f"The home {home.root} lies in {around}, a workspace of the repository itself: jj "
+            "would commit the journal and every other workspace with the files there.",
+            "Name a folder outside the repository with --home or OYA_HOME, or leave both out.",
+        )
 
 
 def _require_checks(config: Config, root: Path, target: str, *, committed: bool) -> None:
@@ -324,7 +347,7 @@ async def _greet(daemon: Daemon) -> None:
     if known is None or known.target != daemon.target:
         event = e.RepoRegistered(repo=daemon.repo, path=str(daemon.root), target=daemon.target)
         await daemon.engine.offer(event)
-    elif known.queue.paused or known.queue.held:
+    if known is not None and (known.queue.paused or known.queue.held):
         await daemon.engine.offer(e.QueueResumed(repo=daemon.repo))
 
 
@@ -341,7 +364,7 @@ def _performers(
         repository,
         runner,
         target=config.repo.target,
-        checks=config.checks,
+        checks_at=plan.checks_at,
         checkouts=home.checkouts,
         logs=home.logs,
         check_ms_max=config.queue.check_ms_max,

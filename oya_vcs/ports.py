@@ -112,6 +112,12 @@ class Repository(Protocol):
         ...
 
     @property
+    def home_tag(self) -> str:
+        """Six digits that tell what this home makes in the repository (workspaces, refs) from what
+        another home makes there for beads of the same names."""
+        ...
+
+    @property
     def control(self) -> Path:
         """Our own workspace of the repository: without files, on the root commit. Where others are
         made from, so that no workspace of the user is looked at."""

@@ -198,8 +198,9 @@ class Project:
         listed = self.oya("workspace", "list", "--json")
         recorded = {str(one["name"]) for one in json.loads(listed.out)["data"]}
         names = set(self.jj("workspace", "list", "-T", 'name ++ "\n"').split())
-        ours = {name for name in names if name != "default" and not name.startswith("oya-control")}
-        assert ours == recorded
+        control = next((name for name in names if name.startswith("oya-control-")), "")
+        tag = control.removeprefix("oya-control-")
+        assert names - {"default", control} == {f"{name}-{tag}" for name in recorded}
         folders = {
             path.name for path in self.home.glob("workspaces/*/*") if not path.name.startswith(".")
         }

@@ -137,7 +137,15 @@ class MemoryPerformer:
         return Probe.ABSENT
 
     def _create(self, key: Key, effect: f.CreateWorkspace) -> e.Event:
-        base = self._target()
+        base = self.outside.target
+        if base is None:
+            return e.WorkspaceBlocked(
+                key=key,
+                bead=effect.bead,
+                workspace=effect.workspace,
+                reason=e.Reason.TARGET_MISSING,
+                detail="The target is gone.",
+            )
         self.outside.workspaces[effect.workspace] = dict(self.outside.commits[base].files)
         self.outside.bases[effect.workspace] = base
         return e.WorkspaceCreated(
@@ -148,12 +156,6 @@ class MemoryPerformer:
             path=f"/memory/{effect.workspace}",
             base=base,
         )
-
-    def _target(self) -> CommitId:
-        if self.outside.target is None:
-            message = "The target is gone."
-            raise WorldFailed(message)
-        return self.outside.target
 
     async def _run(self, key: Key, effect: f.RunWorker, report: Report) -> e.Event:
         spawned = e.WorkerSpawned(

@@ -47,6 +47,7 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.BeadRevised: (RESTING, State.PENDING),
     e.BeadRetried: (frozenset({State.FAILED}), State.PENDING),
     e.AttemptClaimed: (frozenset({State.READY}), State.CLAIMED),
+    e.WorkspaceBlocked: (frozenset({State.CLAIMED}), State.READY),
     e.WorkerSpawned: (frozenset({State.CLAIMED, State.RUNNING}), State.RUNNING),
     e.WorkerFinished: (frozenset({State.CLAIMED, State.RUNNING}), State.CHECKING),
     e.ChangeOpened: (frozenset({State.CHECKING}), State.SUBMITTED),

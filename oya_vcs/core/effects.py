@@ -24,8 +24,8 @@ from oya_vcs.core.spec import BeadSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateWorkspace:
-    """Make a jj workspace for one attempt, on the tip of the target. Settled by
-    `WorkspaceCreated`."""
+    """Make a jj workspace for one attempt, on the tip of the target. Settled by `WorkspaceCreated`
+    or `WorkspaceBlocked`."""
 
     repo: RepoId
     bead: BeadId

@@ -129,6 +129,16 @@ class WorkspaceCreated(Outcome):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceBlocked(Outcome):
+    """No workspace was made: nothing can start from the target as it is (deleted, conflicted). The
+    bead is ready again, no attempt is counted, and its repository waits until the next run."""
+
+    workspace: WorkspaceName
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpawned(Event):
     """The worker's reaper is there and waits for this to be on disk. `started` is its start time in
     clock ticks since boot (proc(5), field 22), which with `pid` names a process beyond doubt."""
@@ -362,6 +372,7 @@ EVENTS: tuple[type[Event], ...] = (
     AttemptClaimed,
     Requested,
     WorkspaceCreated,
+    WorkspaceBlocked,
     WorkerSpawned,
     WorkerFinished,
     ResultCollected,

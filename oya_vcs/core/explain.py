@@ -40,7 +40,10 @@ def _pending(world: World, bead: Bead) -> str:
 
 
 def _ready(world: World, bead: Bead) -> str:
-    busy = len(world.repos[bead.repo].slots)
+    repo = world.repos[bead.repo]
+    if repo.queue.paused:
+        return f"Waits: {repo.queue.paused[0].lower()}{repo.queue.paused[1:]}"
+    busy = len(repo.slots)
     return f"Waits for a free worker slot ({busy} busy)."
 
 

@@ -51,7 +51,8 @@ class MergeQueue:
     """The changes of one repository that wait, in order, and the one that is being worked on.
 
     `held` are those that the world refused, with its words; they wait aside. `paused` is why
-    nothing is taken from the queue, or empty. Every operation but `place` is O(1).
+    nothing is taken from the queue, nor any attempt started, or empty. Every operation but `place`
+    is O(1).
     """
 
     waiting: OrderedDict[ChangeId, None] = field(default_factory=OrderedDict)

@@ -18,13 +18,14 @@ class Choice:
 
 
 def choose(world: World, policy: Policy) -> Choice | None:
-    """The next bead to start and its slot, or None where nothing is ready or nothing is free.
+    """The next bead to start and its slot, or None where nothing is ready or nothing is free, or
+    nothing can start: the queue is paused because the target is not well.
 
     First come, first served; a bead that ran before gets its old slot where that is free, else the
     lowest.
     """
     repo = world.repos.get(policy.repo)
-    if repo is None or len(repo.slots) >= policy.slots:
+    if repo is None or repo.queue.paused or len(repo.slots) >= policy.slots:
         return None
     first = repo.ready.peek()
     if first is None:

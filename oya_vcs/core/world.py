@@ -192,6 +192,16 @@ def _workspace_created(world: World, event: e.WorkspaceCreated) -> None:
     world.bead(event.bead).base = event.base
 
 
+def _workspace_blocked(world: World, event: e.WorkspaceBlocked) -> None:
+    bead = world.bead(event.bead)
+    _free_slot(world, bead)
+    bead.workspace = None
+    del world.workspaces[event.workspace]
+    world.of_bead[bead.id].remove(event.workspace)
+    world.repos[bead.repo].queue.paused = event.detail
+    _to_ready(world, bead)
+
+
 def _worker_spawned(world: World, event: e.WorkerSpawned) -> None:
     world.bead(event.bead).pid = event.pid
 
@@ -362,6 +372,7 @@ _APPLY: dict[type[e.Event], Callable[..., None]] = {
     e.AttemptClaimed: _attempt_claimed,
     e.Requested: _requested,
     e.WorkspaceCreated: _workspace_created,
+    e.WorkspaceBlocked: _workspace_blocked,
     e.WorkerSpawned: _worker_spawned,
     e.WorkerFinished: _worker_finished,
     e.ResultCollected: _result_collected,

@@ -117,7 +117,7 @@ class Engine:
         repo = world.repos.get(here)
         return (
             self._in_flight == 0
-            and (repo is None or len(repo.ready) == 0)
+            and (repo is None or len(repo.ready) == 0 or bool(repo.queue.paused))
             and not any(effect.repo == here for effect in world.open.values())
             and not any(world.bead(bead).repo == here for _, bead in world.timers)
         )

@@ -128,7 +128,7 @@ class LocalWorld:
             self._repository,
             ReaperRunner(self._folder / "runs", SystemClock()),
             target="main",
-            checks={"test": f"test ! -e {BAD}"},
+            checks_at=lambda text: {"test": f"test ! -e {BAD}"},
             checkouts=self._folder / "checkouts",
             logs=self._folder / "logs",
             check_ms_max=20_000,
@@ -290,6 +290,17 @@ async def test_failing_check_is_named(world: World) -> None:
     assert (event.reason, event.check) == (e.Reason.CHECK_FAILED, "test")
     assert event.detail
     assert world.tip() == built.base
+
+
+async def test_the_target_itself_can_be_checked(world: World) -> None:
+    """Its tip, which nobody built, and the first commit of all, which has no parent."""
+    first = world.tip()
+    tip = world.head({BAD: "x\n"}, first)
+    world.move(tip)
+    for commit, reason in ((first, None), (tip, e.Reason.CHECK_FAILED)):
+        event = await do(world, check(commit))
+        assert isinstance(event, e.ChecksFinished)
+        assert (event.candidate, event.reason) == (commit, reason)
 
 
 async def test_moved_target_is_stale(world: World) -> None:

@@ -172,3 +172,44 @@ def test_an_unfinished_oya_toml_in_the_users_folder_disturbs_nothing(
     project = new_project()
     (project.root / "oya.toml").write_text("[checks\n???")
     assert project.run(project.beads({"id": "a", "title": "A"}), "honest").code == 0
+
+
+@pytest.mark.parametrize("place", ["within", "link", "second"])
+def test_a_home_within_the_repository_is_refused(
+    new_project: NewProject, tmp_path: Path, place: str
+) -> None:
+    """Exit 2, however the folder is named, and in every workspace of the repository: jj would
+    commit the journal. Nothing is made."""
+    project = new_project()
+    home = project.root / ".oya"
+    if place == "link":
+        (tmp_path / "link").symlink_to(project.root)
+        home = tmp_path / "link" / "deep" / ".oya"
+    elif place == "second":
+        add = [str(project.tools.jj), "-R", str(project.root), "workspace", "add", "--no-colocate"]
+        subprocess.run([*add, str(tmp_path / "second")], check=True, env=project.environ)
+        home = tmp_path / "second" / ".oya"
+    beads = project.beads({"id": "a", "title": "A"})
+    argv = ["run", str(beads), "--repo", str(project.root), "--worker", agent("honest")]
+    ran = project.oya("--home", str(home), *argv)
+    assert ran.code == 2, ran.err
+    assert "a workspace of the repository itself" in ran.err
+    assert "--home" in ran.err
+    assert not home.exists()
+    assert not home.parent.exists() or not list(home.parent.glob(".oya*"))
+
+
+@pytest.mark.parametrize("place", ["..", "link"])
+def test_a_repository_has_one_name_however_it_is_spelled(
+    new_project: NewProject, tmp_path: Path, place: str
+) -> None:
+    """A second run through `..` or a symbolic link finds the first one's beads landed."""
+    project = new_project()
+    beads = project.beads({"id": "a", "title": "A"})
+    assert project.run(beads, "honest").code == 0
+    (tmp_path / "link").symlink_to(project.root)
+    spelled = tmp_path / "link" if place == "link" else project.root / "d0" / ".."
+    argv = ["run", str(beads), "--repo", str(spelled), "--worker", agent("honest")]
+    ran = project.oya(*argv)
+    assert ran.code == 0, ran.err
+    assert "nothing to do" in ran.err

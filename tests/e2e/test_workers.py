@@ -99,3 +99,63 @@ def test_an_unfinished_workers_edits_are_pinned(
     pins = project.git("for-each-ref", "--format=%(refname)", "refs/oya/kept").splitlines()
     assert len(pins) == 3
     assert {project.git("show", f"{pin}:half.txt") for pin in pins} == {"precious"}
+
+
+def _script(project: Project, *lines: str) -> str:
+    """A worker of a few lines of sh."""
+    path = project.folder / "worker.sh"
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("number", ["KILL", "TERM"])
+def test_a_worker_that_ends_its_reaper_runs_out_of_attempts(
+    new_project: NewProject, number: str
+) -> None:
+    """Whoever kills or stops the reaper fails the attempt: the bead is not restarted for ever."""
+    project = new_project()
+    worker = _script(project, f"kill -{number} $PPID", "sleep 60")
+    argv = ["run", str(project.beads({"id": "it", "title": "Do it"})), "--worker", worker]
+    ran = project.oya(*argv, "--repo", str(project.root), "--json", env={"OYA_WORKER__SLOTS": "1"})
+    assert ran.code == 1, ran.err
+    bead = json.loads(ran.out)["data"]["beads"][0]
+    assert (bead["state"], bead["reason"], bead["attempt"]) == ("failed", "worker_failed", 3)
+    assert "The worker was ended from outside: its reaper was" in bead["why"]
+    project.assert_no_leaks()
+
+
+@pytest.mark.parametrize("colocate", [True, False], ids=["colocated", "plain"])
+def test_a_target_that_goes_during_a_run_costs_no_bead_an_attempt(
+    new_project: NewProject, *, colocate: bool
+) -> None:
+    """The bookmark is deleted under a run: it ends, every bead waits and says for what; with the
+    bookmark back the next run lands all."""
+    project = new_project(colocate=colocate)
+    main = project.jj("log", "--no-graph", "-r", "main", "-T", "commit_id")
+    jj = f"{project.tools.jj} --ignore-working-copy -R {project.root}"
+    gone = project.folder / "gone"
+    worker = _script(
+        project,
+        f"if mkdir {gone}; then {jj} bookmark delete main && {jj} git export; fi || exit 1",
+        "echo work > $OYA_BEAD_ID.txt",
+    )
+    asked: list[dict[str, object]] = [{"id": name, "title": name} for name in "abcd"]
+    beads = project.beads(*asked)
+    argv = ["run", str(beads), "--repo", str(project.root), "--worker", worker, "--slots", "1"]
+    once = {"OYA_WORKER__ATTEMPTS_MAX": "1"}
+    ran = project.oya(*argv, "--json", env=once, timeout_s=60)
+    assert ran.code == 1, ran.err
+    first, *others = json.loads(ran.out)["data"]["beads"]
+    assert (first["state"], first["failures"]) == ("queued", 0)
+    for bead in others:
+        assert (bead["state"], bead["failures"]) == ("ready", 0)
+        assert bead["why"].startswith("Waits: the ")
+    assert project.processes() == []
+    project.jj("bookmark", "create", "main", "-r", main)
+    project.jj("git", "export")
+    again = project.oya(*argv, "--json", env=once)
+    assert again.code == 0, again.err
+    assert sorted(project.trailers("Oya-Bead")) == list("abcd")
+    project.assert_landed_trees_were_tested()
+    project.assert_no_leaks()

@@ -36,6 +36,10 @@ class Counted:
         return self.inner.id
 
     @property
+    def home_tag(self) -> str:
+        return self.inner.home_tag
+
+    @property
     def control(self) -> Path:
         return self.inner.control
 
@@ -71,6 +75,15 @@ class Attempt:
     def name(self) -> WorkspaceName:
         key = Key(hashlib.sha256(f"{self.bead}/{self.number}".encode()).hexdigest())
         return workspace_name(self.bead, self.number, key)
+
+    @property
+    def entry(self) -> str:
+        """What jj calls the workspace."""
+        return f"{self.name}-{self.repository.home_tag}"
+
+    def pin(self, kind: str) -> str:
+        """The ref of this workspace under RESULTS or KEPT."""
+        return f"{kind}{self.repository.home_tag}/{self.name}"
 
     @property
     def folder(self) -> Path:
@@ -117,7 +130,13 @@ class Attempt:
 
     async def create(self) -> e.WorkspaceCreated:
         event = await self.performer.do(f.effect_key(self.creation()), self.creation(), no_report)
-        assert isinstance(event, e.WorkspaceCreated)
+        assert isinstance(event, e.WorkspaceCreated), event
+        return event
+
+    async def blocked(self) -> e.WorkspaceBlocked:
+        """Try to make it, which the target does not allow."""
+        event = await self.performer.do(f.effect_key(self.creation()), self.creation(), no_report)
+        assert isinstance(event, e.WorkspaceBlocked), event
         return event
 
     async def finish(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.local import LocalForge
+from oya_vcs.adapters.local import ChecksAt, LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
@@ -46,15 +46,16 @@ class Changes:
         *,
         repository: Repository | None = None,
         runner: Runner | None = None,
+        checks_at: ChecksAt | None = None,
         check_ms_max: int = 20_000,
         environ: Mapping[str, str] | None = None,
     ) -> LocalForge:
-        """A forge, as a new daemon would make it."""
+        """A forge, as a new daemon would make it; `checks` count whatever oya.toml says."""
         return LocalForge(
             repository or self.repository,
             runner or self.runner(),
             target=self.target,
-            checks=checks or {},
+            checks_at=checks_at or (lambda text: checks or {}),
             checkouts=self.home / "checkouts",
             logs=self.home / "logs",
             check_ms_max=check_ms_max,
@@ -203,6 +204,10 @@ class Watched:
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         return self.inner.lock()
+
+    @property
+    def home_tag(self) -> str:
+        return self.inner.home_tag
 
     @property
     def control(self) -> Path:

@@ -31,7 +31,7 @@ def forge(repository: Repository, home: Path) -> LocalForge:
         repository,
         ReaperRunner(home / "runs", SystemClock()),
         target="main",
-        checks=CHECKS,
+        checks_at=lambda text: CHECKS,
         checkouts=home / "checkouts",
         logs=home / "logs",
         check_ms_max=20_000,

@@ -20,6 +20,7 @@ from oya_vcs.adapters.jj import (
     find_root,
     open_repository,
 )
+from oya_vcs.adapters.workspaces import RESULTS
 from oya_vcs.errors import ConfigurationInvalid, NotFound, WorldFailed
 from tests.integration.attempts import Attempt, Untouched
 from tests.integration.conftest import UserRepo
@@ -72,6 +73,25 @@ async def test_any_folder_of_any_workspace_opens_the_repository(
     with pytest.raises(NotFound) as missing:
         find_root(tmp_path / "nothing")
     assert "jj git init" in missing.value.hint
+
+
+async def test_a_repository_has_one_id_however_it_is_spelled(
+    user_repo: UserRepo,
+    programs: Programs,
+    tmp_path: Path,
+    repository: JjRepository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`.`, `..`, a symbolic link and a link's subfolder lead to one id, root and store."""
+    (tmp_path / "link").symlink_to(user_repo.root)
+    (tmp_path / "inner").symlink_to(user_repo.root / "src")
+    monkeypatch.chdir(user_repo.root / "src")
+    up, link, inner = Path(".."), tmp_path / "link", tmp_path / "inner"
+    for path in (Path(), up, user_repo.root / "src" / "..", link, link / "src", inner):
+        opened = await open_repository(path, workspaces=tmp_path / "w", programs=programs)
+        assert (opened.id, opened.root) == (repository.id, repository.root)
+        assert opened.store == repository.store
+    assert JjRepository.name_of(link) == JjRepository.name_of(up) == repository.id
 
 
 async def test_the_users_old_configuration_stays_the_users(
@@ -214,7 +234,7 @@ async def test_a_stale_lock_file_is_cleared(
     attempt = Attempt(user_repo, repository, tmp_path / "oya-home")
     made = await attempt.create()
     (attempt.path / "new").write_text("work\n")
-    stale = age(repository.git_dir / "refs" / "oya" / "results" / f"{attempt.name}.lock")
+    stale = age(repository.git_dir / f"{attempt.pin(RESULTS)}.lock")
     with pytest.raises(WorldFailed) as stopped:
         await attempt.collect(made.base)
     assert stopped.value.retryable

@@ -24,14 +24,15 @@ from oya_vcs.journal.verify import verify
 ROOT = Path(__file__).resolve().parents[2]
 
 READER = """
+import os
 import sys
 from pathlib import Path
 from oya_vcs.journal.reader import open_reader
 
-last = 0
+last, parent = 0, os.getppid()
 with open_reader(Path(sys.argv[1])) as reader:
     print("ready", flush=True)
-    while last < int(sys.argv[2]):
+    while last < int(sys.argv[2]) and os.getppid() == parent:
         for row in reader.read(last):
             assert row.seq == last + 1
             last = row.seq

@@ -47,7 +47,7 @@ def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
         with pytest.raises(Locked, match=f"process {other.pid}") as caught, HomeLock(path):
             pass
         assert caught.value.exit_code is ExitCode.LOCKED
-        assert "oya-vcs down" in caught.value.hint
+        assert "`kill`" in caught.value.hint
         assert holder(path) == other.pid
         other.communicate()
     assert holder(path) is None

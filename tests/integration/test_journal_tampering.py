@@ -317,7 +317,7 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path) -> None:
     for ask in (verify, stats, open_reader):
         with pytest.raises(NotFound) as caught:
             ask(missing)
-        assert "oya-vcs up" in caught.value.hint
+        assert "oya-vcs run" in caught.value.hint
     assert not missing.exists()
 
 

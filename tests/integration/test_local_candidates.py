@@ -38,7 +38,7 @@ async def test_candidate_is_the_merge_of_head_into_the_tip(changes: Changes) -> 
     assert parents.split() == [base, head]
     seconds = str(MADE_AT_MS // 1000)
     assert rest == ["Uma User", "uma@example.org", seconds, seconds, message.strip()]
-    assert changes.pins() == [f"refs/oya/candidates/{key}"]
+    assert changes.pins() == [f"refs/oya/candidates/b1/{key}"]
     changes.whole()
 
 

@@ -180,17 +180,20 @@ async def test_broken_checkout_is_made_again(changes: Changes, tmp_path: Path) -
         (folder / name).symlink_to(precious)
 
     def cut(name: str) -> None:
-        path = folder / "keeper" / ".git" / name
+        path = folder / "tree" / ".git" / name
         path.write_bytes(path.read_bytes()[:20])
+
+    def linked_repository() -> None:
+        (folder / "tree" / ".git").rename(tmp_path / "was-git")
+        (folder / "tree" / ".git").symlink_to(precious)
 
     breaks: tuple[Callable[[], object], ...] = (
         lambda: linked("tree"),
-        lambda: linked("keeper"),
+        linked_repository,
         lambda: cut("index"),
         lambda: cut("HEAD"),
         lambda: cut("config"),
-        (folder / "keeper" / ".git" / "index.lock").touch,
-        (folder / "keeper" / ".git" / "objects" / "info" / "alternates").unlink,
+        (folder / "tree" / ".git" / "objects" / "info" / "alternates").unlink,
         lambda: (folder / "tree").rename(tmp_path / "moved"),
     )
     for number, act in enumerate(breaks):
@@ -309,10 +312,13 @@ async def test_order_lets_a_check_be_silent(changes: Changes) -> None:
 
 
 async def test_checks_start_few_processes(changes: Changes) -> None:
-    """Four git calls for the first use of a cached checkout; three of them again a check."""
-    await checked(changes, {"c": "true"})
-    built = await changes.built(changes.head({"next.txt": "new\n"}))
+    """One git call that finds the checks, and four a check; in a process's first, one more."""
     watched = Watched(changes.repository)
-    forge = changes.forge({"c": "true"}, repository=watched)
-    await forge.do(*changes.check(built.commit), no_report)
-    assert len(watched.calls) <= 4, watched.calls
+    forge = changes.forge({"c": "true", "d": "true"}, repository=watched)
+    for most in (10, 9):
+        built = await changes.built(changes.head({f"new-{most}.txt": "new\n"}))
+        watched.calls.clear()
+        await forge.do(*changes.check(built.commit), no_report)
+        assert len(watched.calls) <= most, watched.calls
+        await forge.probe(*changes.check(built.commit))
+        assert len(watched.calls) <= most + 1, watched.calls

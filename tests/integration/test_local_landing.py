@@ -28,8 +28,11 @@ def changes(user_repo: UserRepo, repository: JjRepository, tmp_path: Path) -> Ch
 
 async def test_landing_moves_the_target_to_the_tested_tree(changes: Changes) -> None:
     """Branch and bookmark stand at the candidate, whose tree is the one that was built; the pins of
-    that commit are gone; nothing but an import is new in the op log."""
+    the bead's candidates are gone, of this and of older ones; nothing but an import is new in the
+    op log."""
+    await changes.built(changes.head({"older.txt": "older\n"}))
     built = await changes.built(changes.head({"new.txt": "new\n"}))
+    assert len(changes.pins()) == 2
     operations = changes.operations()
     event = await changes.forge().do(*changes.land(built), no_report)
     assert event == e.Landed(

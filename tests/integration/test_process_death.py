@@ -109,17 +109,39 @@ async def test_a_daemon_interrupted_without_a_chance_leaves_nothing(bench: Bench
     await expect_interrupted(bench)
 
 
+async def expect_blamed(bench: Bench, finished: Finished, how: str) -> None:
+    """The program failed, with the reason in words, now and whenever it is asked for."""
+    assert finished.reason is Reason.WORKER_FAILED
+    assert f"its reaper was {how}" in finished.detail
+    assert left(bench.key()) == []
+    assert zombies() == []
+    assert await bench.runner().outcome(bench.key()) == finished
+
+
 async def test_a_killed_reaper_is_noticed_at_once(bench: Bench) -> None:
-    """SIGKILL of the reaper ends the run as interrupted, and what it left is found and killed."""
+    """SIGKILL of the reaper is the program's failure, for who else would; what it left is found
+    and killed."""
     run = asyncio.create_task(bench.run(bench.order("sh", "-c", "sleep 99 & echo up; sleep 99")))
     await until(lambda: says(bench, "up"))
     os.kill(reaper(bench), signal.SIGKILL)
     killed = time.monotonic()
     finished = await run
     assert time.monotonic() - killed < 2
-    assert (finished.reason, finished.exit_code) == (Reason.INTERRUPTED, None)
-    assert zombies() == []
-    await expect_interrupted(bench)
+    assert finished.exit_code is None
+    await expect_blamed(bench, finished, "killed")
+
+
+async def test_a_frozen_reaper_does_not_lift_the_limits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that stops its reaper (SIGSTOP) runs out of time all the same, and is told so."""
+    monkeypatch.setattr(runner_module, "GRACE_MS", 200)
+    order = bench.order("sh", "-c", "kill -STOP $PPID; sleep 99", wall_ms_max=300, stop_ms=100)
+    finished = await bench.run(order)
+    assert finished.reason is Reason.WALL_TIME
+    assert "longer than its limit of 0.3 s" in finished.detail
+    assert left(bench.key()) == []
+    assert await bench.runner().outcome(bench.key()) == finished
 
 
 async def test_reaper_and_daemon_killed(bench: Bench) -> None:
@@ -136,12 +158,11 @@ async def test_reaper_and_daemon_killed(bench: Bench) -> None:
 
 
 async def test_a_signal_to_the_reaper_stops_its_program(bench: Bench) -> None:
-    """SIGTERM to the reaper is an order to stop."""
+    """SIGTERM to the reaper is an order to stop, and not the daemon's."""
     run = asyncio.create_task(bench.run(bench.agent("forker.py", title="wait")))
     await until(lambda: says(bench, FORKED))
     os.kill(reaper(bench), signal.SIGTERM)
-    assert (await run).reason is Reason.INTERRUPTED
-    assert left(bench.key()) == []
+    await expect_blamed(bench, await run, "told to stop")
 
 
 async def test_cancelled_means_gone(bench: Bench) -> None:

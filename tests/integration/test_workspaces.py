@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from oya_vcs.adapters.jj import JjRepository, Programs, open_repository
-from oya_vcs.adapters.workspaces import RESULTS
+from oya_vcs.adapters.workspaces import KEPT, RESULTS
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.events import Reason
 from oya_vcs.core.ids import BeadId
-from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe
 from tests.integration.attempts import Attempt, Counted, Untouched
 from tests.integration.conftest import UserRepo
@@ -38,8 +38,8 @@ async def test_a_workspace_is_the_target_and_nothing_of_the_user(attempt: Attemp
     assert (attempt.path / "src" / "main.py").read_text() == "print('hello')\n"
     assert not (attempt.path / "dirty.txt").exists()
     assert not (attempt.path / ".git").exists()
-    assert attempt.entries().count(attempt.name) == 1
-    said = attempt.user.peek("log", "--no-graph", "-r", f'"{attempt.name}"@', "-T", "description")
+    assert attempt.entries().count(attempt.entry) == 1
+    said = attempt.user.peek("log", "--no-graph", "-r", f'"{attempt.entry}"@', "-T", "description")
     assert said == "b1: attempt 1 in progress (oya-vcs)\n"
 
 
@@ -69,26 +69,25 @@ async def test_a_probe_finds_a_whole_workspace_and_only_that(attempt: Attempt) -
     assert (attempt.path / "README").exists()
     shutil.rmtree(attempt.path)
     assert await attempt.create() == made
-    attempt.user.peek("workspace", "forget", attempt.name)
+    attempt.user.peek("workspace", "forget", attempt.entry)
     assert await attempt.create() == made
-    assert attempt.entries().count(attempt.name) == 1
+    assert attempt.entries().count(attempt.entry) == 1
     assert not list(attempt.trash.iterdir())
     in_progress = attempt.user.peek("log", "--no-graph", "-r", "all()", "-T", "description")
     assert in_progress.count("in progress") == 2  # what a person forgot stays in sight
 
 
 async def test_a_target_that_cannot_be_started_from_is_explained(attempt: Attempt) -> None:
-    """A missing, conflicted or empty target is an error that names it and the mend, and leaves
-    neither folder nor entry."""
+    """A missing, conflicted or empty target blocks, says the mend, and leaves neither folder nor
+    entry; with the target well, the same effect makes the workspace."""
     attempt.target = "nowhere"
-    with pytest.raises(WorldFailed, match="`nowhere` does not exist") as missing:
-        await attempt.create()
-    assert "jj bookmark create nowhere" in missing.value.hint
-    assert not missing.value.retryable
+    missing = await attempt.blocked()
+    assert missing.reason is Reason.TARGET_MISSING
+    assert "`nowhere` does not exist" in missing.detail
+    assert "jj bookmark create nowhere" in missing.detail
     attempt.target = "empty"
     attempt.user.peek("bookmark", "create", "empty", "-r", "root()")
-    with pytest.raises(WorldFailed, match="empty root commit"):
-        await attempt.create()
+    assert "empty root commit" in (await attempt.blocked()).detail
     attempt.target = "main"
     operation = attempt.user.peek("op", "log", "--no-graph", "-n1", "-T", "id")
     attempt.user.peek("new", "--no-edit", "-m", "left", "main")
@@ -96,11 +95,13 @@ async def test_a_target_that_cannot_be_started_from_is_explained(attempt: Attemp
     attempt.user.peek("bookmark", "set", "main", "-r", 'description(exact:"left\n")')
     late = ("--at-operation", operation, "bookmark", "set", "main", "-r", "default@")
     attempt.user.peek(*late)
-    with pytest.raises(WorldFailed, match="conflicted") as conflicted:
-        await attempt.create()
-    assert "jj bookmark set main" in conflicted.value.hint
-    assert attempt.name not in attempt.entries()
+    conflicted = await attempt.blocked()
+    assert conflicted.reason is Reason.TARGET_CONFLICTED
+    assert "jj bookmark set main" in conflicted.detail
+    assert attempt.entry not in attempt.entries()
     assert not attempt.path.exists()
+    attempt.user.peek("bookmark", "set", "main", "-r", 'description(exact:"left\n")')
+    await attempt.create()
 
 
 async def test_eight_workspaces_at_once(attempt: Attempt, programs: Programs) -> None:
@@ -114,7 +115,7 @@ async def test_eight_workspaces_at_once(attempt: Attempt, programs: Programs) ->
     ]
     made = await asyncio.gather(*(one.create() for one in attempts))
     assert len({one.path for one in made}) == 8
-    assert {one.name for one in attempts} <= set(attempt.entries())
+    assert {one.entry for one in attempts} <= set(attempt.entries())
     for one in attempts:
         assert (one.path / "src" / "main.py").is_file()
 
@@ -151,7 +152,7 @@ async def test_a_result_is_exactly_the_files(attempt: Attempt) -> None:
     assert attempt.user.git("rev-parse", f"{result.commit}^") == made.base
     message = attempt.collection(made.base).message
     assert attempt.user.git("log", "-1", "--format=%B", result.commit) == message.strip()
-    assert attempt.user.git("rev-parse", f"{RESULTS}{attempt.name}") == result.commit
+    assert attempt.user.git("rev-parse", attempt.pin(RESULTS)) == result.commit
     assert (path / "made.o").read_text() == "ignored\n"
 
 
@@ -267,14 +268,108 @@ async def test_a_worker_on_the_users_commit_does_not_change_it(attempt: Attempt)
     assert Untouched.of(attempt.user) == before
 
 
-async def test_a_moved_target_is_not_a_result(attempt: Attempt) -> None:
-    """A worker that moves the target onto its own commit is refused, and told so."""
+MOVES = {
+    "commit, bookmark": (
+        ("jj", "commit", "-m", "mine"),
+        ("jj", "bookmark", "set", "main", "-r", "@-"),
+    ),
+    "bookmark on @": (("jj", "bookmark", "set", "main", "-r", "@"),),
+    "commit, ref": (("jj", "commit", "-m", "mine"), ("ref", "@-")),
+    "describe, ref": (("jj", "describe", "-m", "mine"), ("ref", "@")),
+    "ref alone": (("ref", "@"),),
+    "ref far on": (("jj", "commit", "-m", "mine"), ("child", "@-")),
+}
+"""How a worker can move the target by itself; `ref` moves git's branch, of which jj knows
+nothing, and `child` moves it onto a commit on top."""
+
+
+@pytest.mark.parametrize("edits", [False, True], ids=["", "more edits"])
+@pytest.mark.parametrize("way", MOVES)
+async def test_a_moved_target_is_not_a_result(attempt: Attempt, way: str, *, edits: bool) -> None:
+    """A worker that moves the target onto its own commit is refused, and told so, whichever of jj
+    and git it did it with, and whatever it did after."""
+    user = attempt.user
     made = await attempt.create()
     (attempt.path / "new").write_text("sly\n")
-    attempt.user.jj("bookmark", "set", "main", "-r", "@", at=attempt.path)
+    for kind, *words in MOVES[way]:
+        if kind == "jj":
+            user.jj(*words, at=attempt.path)
+        else:
+            commit = user.jj("log", "--no-graph", "-r", *words, "-T", "commit_id", at=attempt.path)
+            if kind == "child":
+                tree, message = f"{commit}^{{tree}}", ("-m", "on top", "-p", commit)
+                commit = user.git(*IDENTITY, "commit-tree", tree, *message)
+            user.git("update-ref", "refs/heads/main", commit)
+    if edits:
+        (attempt.path / "later").write_text("honest\n")
     refused = await attempt.refused(made.base)
     assert refused.reason is Reason.RESULT_UNUSABLE
-    assert "target bookmark" in refused.detail
+    assert "moved the target itself" in refused.detail
+    assert made.base in refused.detail
+    assert not user.git("for-each-ref", RESULTS)
+
+
+IDENTITY = ("-c", "user.name=Uma", "-c", "user.email=uma@example.org")
+
+
+@pytest.mark.parametrize("way", ["nothing", "rebase", "merge", "go there"])
+@pytest.mark.parametrize("landed_in", ["jj", "git"])
+async def test_a_target_that_others_moved_is_no_fault_of_the_worker(
+    attempt: Attempt, way: str, landed_in: str
+) -> None:
+    """What another attempt landed meanwhile, or a person, is no reason to refuse: not where the
+    worker stayed on its base, and not where it took the newer target up."""
+    user = attempt.user
+    made = await attempt.create()
+    other = Attempt(user, attempt.repository, attempt.home, BeadId("b2"))
+    base = (await other.create()).base
+    (other.path / "theirs").write_text("x\n")
+    theirs = (await other.collect(base)).commit
+    if landed_in == "jj":
+        user.peek("bookmark", "set", "main", "-r", theirs)
+    else:
+        user.git("update-ref", "refs/heads/main", theirs)
+    if way in {"rebase", "merge", "go there"} and landed_in == "git":
+        user.peek("git", "import")
+    if way == "go there":
+        user.jj("new", "main", at=attempt.path)
+        assert (await attempt.refused(made.base)).reason is Reason.NOTHING_TO_LAND
+    (attempt.path / "new").write_text("work\n")
+    if way == "rebase":
+        user.jj("rebase", "-o", "main", at=attempt.path)
+    elif way == "merge":
+        user.jj("new", "@", "main", at=attempt.path)
+    result = await attempt.collect(made.base)
+    assert attempt.files_of(result.commit)["new"] == b"work\n"
+
+
+async def test_two_homes_on_one_repository_do_not_meet(
+    attempt: Attempt, programs: Programs, tmp_path: Path
+) -> None:
+    """The same bead and attempt in another home has its own workspace, folder and pins: neither
+    home forgets, overwrites or lists what is the other's."""
+    home = tmp_path / "other-home"
+    second = await open_repository(
+        attempt.user.root,
+        workspaces=home / "workspaces",
+        programs=replace(programs, home=home / "jj"),
+    )
+    await second.prepare()
+    other = Attempt(attempt.user, second, home)
+    assert other.name == attempt.name
+    one, two = await attempt.create(), await other.create()
+    (attempt.path / "one").write_text("1\n")
+    (other.path / "two").write_text("2\n")
+    first, last = await attempt.collect(one.base), await other.collect(two.base)
+    for mine, result in ((attempt, first), (other, last)):
+        assert attempt.user.git("rev-parse", mine.pin(RESULTS)) == result.commit
+        assert mine.entry in mine.entries()
+        found = await mine.performer.survey({})
+        assert [one.name for one in found] == [mine.name]
+    await other.remove(None)
+    assert attempt.entry in attempt.entries()
+    assert (await attempt.remove(first.commit)).pinned is None
+    assert attempt.user.git("rev-parse", other.pin(KEPT)) == last.commit
 
 
 async def test_a_worker_that_left_its_base_is_refused(attempt: Attempt) -> None:
@@ -314,7 +409,7 @@ async def test_what_is_not_the_workspaces_alone_is_no_result(attempt: Attempt, w
         foreign = "mine"
         attempt.user.peek("bookmark", "create", foreign, "-r", 'description(exact:"one\n")')
     else:
-        foreign = f"{other.name}@"
+        foreign = f"{other.entry}@"
         attempt.user.jj("new", "@-", foreign, at=attempt.path)
     before = attempt.user.commit(foreign)
     refused = await attempt.refused(made.base)
@@ -332,7 +427,7 @@ async def test_a_workspace_that_jj_lost_track_of_keeps_its_files(
     made = await attempt.create()
     (attempt.path / "README").write_text("unsaved edit\n")
     (attempt.path / "new").write_text("unsaved file\n")
-    at = f'"{attempt.name}"@'
+    at = f'"{attempt.entry}"@'
     if way == "rebase":
         attempt.user.peek("new", "--no-edit", "-m", "next", "main")
         attempt.user.peek("restore", "--from", "root()", "--into", 'description(exact:"next\n")')
@@ -342,7 +437,7 @@ async def test_a_workspace_that_jj_lost_track_of_keeps_its_files(
     elif way == "describe":
         attempt.user.peek("describe", "-r", at, "-m", "somebody was here")
     else:
-        attempt.user.peek("workspace", "forget", attempt.name)
+        attempt.user.peek("workspace", "forget", attempt.entry)
     result = await attempt.collect(made.base)
     assert attempt.files_of(result.commit)["README"] == b"unsaved edit\n"
     assert attempt.files_of(result.commit)["new"] == b"unsaved file\n"

@@ -63,7 +63,7 @@ async def test_killed_effects_are_finished(
     kills = [await killed(attempt, creation, chance.uniform(0, EFFECT_S))]
     made = await settled(attempt, creation)
     assert isinstance(made, e.WorkspaceCreated)
-    assert attempt.entries().count(attempt.name) == 1
+    assert attempt.entries().count(attempt.entry) == 1
 
     (attempt.path / "new").write_text("work\n")
     collection = attempt.collection(made.base)
@@ -81,7 +81,7 @@ async def test_killed_effects_are_finished(
     assert attempt.files_of(removed.pinned)["later"] == b"unsaved\n"
 
     assert any(kills), "the delays missed every effect"
-    assert attempt.name not in attempt.entries()
+    assert attempt.entry not in attempt.entries()
     assert not attempt.path.exists()
     assert not list(attempt.trash.iterdir())
     _require_sound(user_repo)

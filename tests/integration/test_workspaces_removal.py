@@ -29,7 +29,7 @@ def attempt(user_repo: UserRepo, repository: JjRepository, tmp_path: Path) -> At
 
 def left(attempt: Attempt) -> list[str]:
     """Everything that still bears the workspace's name."""
-    found = [entry for entry in attempt.entries() if entry == attempt.name]
+    found = [entry for entry in attempt.entries() if entry == attempt.entry]
     for folder in (attempt.folder, attempt.trash):
         if folder.exists():
             found += [one.name for one in folder.iterdir() if one.name.startswith(attempt.name)]
@@ -91,7 +91,7 @@ async def test_unsaved_edits_are_pinned_byte_for_byte(attempt: Attempt) -> None:
     (attempt.path / "README").unlink()
     removed = await attempt.remove(result.commit)
     assert removed.pinned is not None
-    assert attempt.user.git("rev-parse", f"{KEPT}{attempt.name}") == removed.pinned
+    assert attempt.user.git("rev-parse", attempt.pin(KEPT)) == removed.pinned
     files = attempt.files_of(removed.pinned)
     assert files["big.bin"] == big
     assert files["new"] == b"\r\n\xff edited"
@@ -115,7 +115,7 @@ async def test_a_workspace_that_was_forgotten_is_still_saved(attempt: Attempt) -
     """A folder with edits whose entry somebody removed is recorded before it goes."""
     await attempt.create()
     (attempt.path / "new").write_text("work\n")
-    attempt.user.peek("workspace", "forget", attempt.name)
+    attempt.user.peek("workspace", "forget", attempt.entry)
     removed = await attempt.remove(None)
     assert removed.pinned is not None
     assert attempt.files_of(removed.pinned)["new"] == b"work\n"
@@ -150,6 +150,41 @@ async def test_a_conflicted_workspace_is_pinned(attempt: Attempt) -> None:
     assert left(attempt) == []
 
 
+@pytest.mark.parametrize("way", ["excludesFile", "ignoreCase", "exclude", "index"])
+async def test_planted_rules_make_no_file_worthless(
+    attempt: Attempt, repository: JjRepository, tmp_path: Path, way: str
+) -> None:
+    """Lists of ignored files in git's configuration or folder, and an index in the workspace, may
+    be written by any worker: what they name is kept all the same, or the removal is refused."""
+    made = await attempt.create()
+    precious = attempt.path / "BUILD" / "precious"
+    precious.parent.mkdir()
+    precious.write_text("work\n")
+    if way == "excludesFile":
+        (tmp_path / "all").write_text("*\n")
+        attempt.user.git("config", "core.excludesFile", str(tmp_path / "all"))
+        removed = await attempt.remove(None)
+        assert removed.pinned is not None
+        assert attempt.files_of(removed.pinned)["BUILD/precious"] == b"work\n"
+        return
+    if way == "exclude":
+        (repository.git_dir / "info").mkdir(exist_ok=True)
+        (repository.git_dir / "info" / "exclude").write_text("*\n")
+    else:
+        (precious.parent / ".git").mkdir()
+        (precious.parent / ".git" / "packed-refs").touch()
+    if way == "ignoreCase":
+        attempt.user.git("config", "core.ignoreCase", "true")
+    elif way == "index":
+        index = f"GIT_INDEX_FILE={attempt.path / '.jj' / 'no-index'}"
+        git = (attempt.user.tools.git, f"--git-dir={repository.git_dir}")
+        entry = f"160000,{made.base},BUILD"
+        attempt.user.run("env", index, *git, "update-index", "--add", "--cacheinfo", entry)
+    with pytest.raises(WorldFailed, match="was not removed"):
+        await attempt.remove(None)
+    assert precious.read_text() == "work\n"
+
+
 @pytest.mark.parametrize("what", ["nested repository", "name", "own git commits"])
 async def test_what_nothing_keeps_is_not_deleted(attempt: Attempt, what: str) -> None:
     """A repository within, a name that is not UTF-8, commits of a `git init`: the folder stays, the
@@ -171,7 +206,7 @@ async def test_what_nothing_keeps_is_not_deleted(attempt: Attempt, what: str) ->
     assert culprit.name[:3] in refused.value.message
     assert refused.value.hint
     assert culprit.exists()
-    assert attempt.name in attempt.entries()
+    assert attempt.entry in attempt.entries()
     if culprit.is_dir():
         shutil.rmtree(culprit)
     else:
@@ -321,7 +356,7 @@ async def test_a_survey_tells_what_is_whose(attempt: Attempt) -> None:
     for one in attempts.values():
         await one.create()
     shutil.rmtree(attempts["entry"].path)
-    attempt.user.peek("workspace", "forget", attempts["folder"].name)
+    attempt.user.peek("workspace", "forget", attempts["folder"].entry)
     shutil.rmtree(attempts["stump"].path / ".jj")
     shutil.rmtree(attempts["link"].path)
     attempts["link"].path.symlink_to(attempt.user.root)

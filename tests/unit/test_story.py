@@ -133,6 +133,35 @@ async def test_a_gone_target_pauses_the_queue_and_says_so() -> None:
     assert states(await daemon.run_to_rest()) == {"one": "landed"}
 
 
+async def test_a_gone_target_costs_no_bead_an_attempt_and_is_waited_for() -> None:
+    """WorkspaceBlocked: what had not started is ready, says what it waits for, and lands in the
+    next run with its one attempt; nothing spins meanwhile."""
+    daemon = Daemon(new_outside({"a": "1"}), attempts_max=1)
+    outside = daemon.outside
+    was, outside.target = outside.target, None
+    beads = [spec("one"), spec("two"), spec("three"), spec("after", "one")]
+    world = await daemon.run_to_rest(beads)
+    assert states(world) == {
+        **dict.fromkeys(["one", "two", "three"], "ready"),
+        "after": "pending",
+    }
+    claims = _claims(daemon)
+    assert len(claims) == 2  # one a slot, and then it was known
+    for claim in claims:
+        bead = world.bead(claim.bead)
+        assert (bead.attempt, bead.failures, bead.workspace) == (1, 0, None)
+        assert explain(world, bead) == "Waits: the target is gone."
+    assert not world.workspaces
+    assert not world.repos[REPO].slots
+    again = await daemon.run_to_rest()
+    assert states(again) == states(world)
+    assert _claims(daemon) == claims
+    outside.target = was
+    world = await daemon.run_to_rest(facts=[e.QueueResumed(repo=REPO)])
+    assert states(world) == dict.fromkeys(["one", "two", "three", "after"], "landed")
+    assert digest(replay(daemon.journal.read())) == digest(world)
+
+
 async def test_somebody_moves_the_target_during_the_checks_and_the_candidate_is_rebuilt() -> None:
     """Promise 2: the result is stale, never merged anyway; the other person's commit stays."""
     daemon = Daemon(new_outside({"a": "1"}))

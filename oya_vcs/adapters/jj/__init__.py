@@ -3,19 +3,19 @@ control workspace.
 
 Every call names its repository, ignores the user's configuration and aliases, and (but for a call
 on a workspace of ours) reads and writes without touching any working copy. `repository` knows the
-command lines, `program` starts them, `locks` clears up after killed ones. None may know what a
-bead, a change request or an attempt is.
+command lines, `program` starts them, `locks` clears up after killed ones; `places` names and finds
+a repository, `looking` reads it before anything is made. None may know what a bead, a change
+request or an attempt is.
 """
 
 from oya_vcs.adapters.jj.locks import clear_stale_locks
-from oya_vcs.adapters.jj.looking import file_at, is_program_at, tip
+from oya_vcs.adapters.jj.looking import file_at, is_program_at, tip, workspace_around
+from oya_vcs.adapters.jj.places import find_root, repo_id
 from oya_vcs.adapters.jj.repository import (
     OP_USER,
     JjRepository,
     Programs,
-    find_root,
     open_repository,
-    repo_id,
 )
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "open_repository",
     "repo_id",
     "tip",
+    "workspace_around",
 ]

@@ -6,8 +6,9 @@ Changes nothing, and needs no workspace of ours. Must not know what is read, or 
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from oya_vcs.adapters.jj.places import store_of
 from oya_vcs.adapters.jj.repository import JjRepository
 from oya_vcs.core.ids import CommitId
 from oya_vcs.errors import ConfigurationInvalid
@@ -22,9 +23,9 @@ async def tip(repository: JjRepository, bookmark: str) -> CommitId:
     git counts where it is ahead: somebody used `git commit`, and jj has not looked since. Raises
     ConfigurationInvalid, with the mend, where it is missing, conflicted or diverged.
     """
-    revset = f"bookmarks(exact:{json.dumps(bookmark, ensure_ascii=False)})"
-    ours = (await repository.peek("log", "--no-graph", "-r", revset, "-T", _ID_LINE)).split()
-    if len(ours) > 1:
+    name = f"exact:{json.dumps(bookmark, ensure_ascii=False)}"
+    ours = (await repository.peek("bookmark", "list", "-T", _PLACE, "--", name)).split()
+    if ours == ["conflicted"]:
         raise ConfigurationInvalid(
             f"The bookmark {bookmark} is conflicted: it was moved in two ways at once.",
             f"Run `jj bookmark set {bookmark} -r REVISION` in {repository.root}.",
@@ -48,7 +49,9 @@ async def tip(repository: JjRepository, bookmark: str) -> CommitId:
     )
 
 
-_ID_LINE = 'commit_id ++ "\\n"'
+_PLACE = (
+    'if(remote, "", if(conflict, "conflicted", if(present, normal_target.commit_id())) ++ "\\n")'
+)
 
 
 async def _holds(repository: JjRepository, tip: str, commit: str) -> bool:
@@ -75,3 +78,16 @@ async def _entry(repository: JjRepository, commit: CommitId, path: str) -> list[
     if commit == ROOT:
         return []
     return (await repository.git("ls-tree", commit, "--", str(PurePosixPath(path)))).split()
+
+
+def workspace_around(repository: JjRepository, path: Path) -> Path | None:
+    """The root of the repository's workspace that `path` lies in, whether or not it is there; None
+    where it lies in none. Follows links; blocks on the disk."""
+    real = path.resolve()
+    for folder in (real, *real.parents):
+        try:
+            if (folder / ".jj").is_dir() and store_of(folder) == repository.store:
+                return folder
+        except (OSError, ValueError):
+            continue  # another repository, and broken
+    return None

@@ -6,7 +6,6 @@ Must not know what a bead, a change request or an attempt is.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -15,14 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oya_vcs.adapters.jj.locks import clear_stale_locks
+from oya_vcs.adapters.jj.places import digest, find_store, repo_id
 from oya_vcs.adapters.jj.program import (
     Ran,
     lock_file,
     run_program,
     sync_file_system,
 )
+from oya_vcs.adapters.jj.view import View
 from oya_vcs.core.ids import RepoId
-from oya_vcs.errors import NotFound, SnapshotIncomplete, WorldFailed
+from oya_vcs.errors import SnapshotIncomplete, WorldFailed
 
 OP_USER = "oya-vcs"
 """How our operations are told from people's in the op log (JJ_OP_USERNAME)."""
@@ -61,8 +62,9 @@ class JjRepository:
         self.git_dir = git_dir
         self._control = control
         self._programs = programs
+        self._view = View(git_dir, programs.home)
         self._id = repo_id(root)
-        self._control_name = f"oya-control-{_digest(control)[:6]}"
+        self._home_tag = digest(control)[:6]
         self._turn = asyncio.Lock()
         self._held: tuple[int, ...] = ()
         self._identity = IDENTITY
@@ -78,6 +80,11 @@ class JjRepository:
         return self._id
 
     @property
+    def home_tag(self) -> str:
+        """Six digits of the hash of the control workspace's path: those of this home, here."""
+        return self._home_tag
+
+    @property
     def control(self) -> Path:
         """Our own workspace of the repository, without files, on the root commit."""
         return self._control
@@ -90,7 +97,7 @@ class JjRepository:
     @property
     def workspace_prefix(self) -> str:
         """The name of our control workspace: unique to this home, so that two never share one."""
-        return self._control_name
+        return f"oya-control-{self._home_tag}"
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         """Held around whatever mutates the repository, by one task of one process at a time.
@@ -174,23 +181,30 @@ class JjRepository:
             "JJ_EMAIL": email,
             "JJ_OP_USERNAME": OP_USER,
             "JJ_OP_HOSTNAME": OP_USER,
+            # A list of ignored files that somebody planted in git's configuration: jj reads it too.
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.excludesFile",
+            "GIT_CONFIG_VALUE_0": os.devnull,
             "LC_ALL": "C.UTF-8",
         }
 
     async def git(self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> str:
-        """Run git on the backing store and return its stdout, stripped."""
+        """Run git on the refs and objects of the backing store, and return its stdout, stripped.
+
+        Nothing else in the store has a say: see `view`.
+        """
         argv = [
             str(self._programs.git),
             *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"),
-            *("-c", "commit.gpgSign=false", "-c", "core.quotePath=true"),
+            *("-c", "core.commitGraph=false", "-c", "core.quotePath=true"),
             *(f"--git-dir={self.git_dir}", *args),
         ]
+        shown = await asyncio.to_thread(self._view.environment)
         name, email = self._identity
         environment = {
             "PATH": self._programs.path,
             "HOME": str(self._programs.home),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
+            **shown,
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_AUTHOR_NAME": name,
             "GIT_AUTHOR_EMAIL": email,
@@ -235,12 +249,26 @@ class JjRepository:
             self._identity = (name, email)
         async with self.lock():
             await asyncio.to_thread(self._make_folders)
+            self._view.end_history_at(await self._ends())
             cleared = await asyncio.to_thread(clear_stale_locks, self.git_dir, self.store)
             if await asyncio.to_thread((self._control / ".jj").is_dir):
                 await self._mend_control()
             else:
                 await self._add_control()
         return cleared
+
+    async def _ends(self) -> tuple[str, ...]:
+        """The ends of a shallow history: commits that are said to be and lack their first parent.
+
+        Where the parent is there, history does not end: somebody wants it to look as if.
+        """
+        said = await asyncio.to_thread(self._view.shallow)
+        if not said:
+            return ()
+        parents = "".join(f"{commit}^1\n" for commit in said)
+        asked = ("cat-file", "--batch-check=%(objectname)")
+        found = (await self.git(*asked, env={"GIT_SHALLOW_FILE": ""}, stdin=parents)).splitlines()
+        return tuple(one for one, parent in zip(said, found, strict=True) if " " in parent)
 
     def _make_folders(self) -> None:
         self._programs.home.mkdir(parents=True, exist_ok=True)
@@ -303,7 +331,7 @@ async def open_repository(path: Path, *, workspaces: Path, programs: Programs) -
     `workspaces` is the home's folder of workspaces. Raises NotFound where there is no jj
     repository, and WorldFailed where jj cannot read it.
     """
-    root, store = await asyncio.to_thread(_find_store, path)
+    root, store = await asyncio.to_thread(find_store, path)
     # In the user's environment: the first jj to see a repository moves an old-style configuration
     # out of it into its own configuration folder, and that must be the user's (measured on 0.46).
     argv = [str(programs.jj), "--no-pager", "--quiet", "--ignore-working-copy"]
@@ -328,34 +356,6 @@ def user_environment(programs: Programs) -> dict[str, str]:
     return {**user, "PATH": programs.path, "JJ_EDITOR": "false", "LC_ALL": "C.UTF-8"}
 
 
-def find_root(path: Path) -> Path:
-    """The root of the jj workspace that holds `path`. Raises NotFound, with the next step."""
-    for folder in (path.absolute(), *path.absolute().parents):
-        if (folder / ".jj").is_dir():
-            return folder
-    if (path / ".git").exists():
-        hint = f"It is a git repository: run `jj git init --colocate {path}` first."
-    else:
-        hint = "Run `jj git init` there, or name another folder with --repo."
-    raise NotFound(f"There is no jj repository at {path}.", hint)
-
-
-def repo_id(root: Path) -> RepoId:
-    """The name of a repository in a home: its folder's name and eight digits of its path's hash."""
-    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in root.name) or "repo"
-    return RepoId(f"{name}-{_digest(root)[:8]}")
-
-
-def _find_store(path: Path) -> tuple[Path, Path]:
-    """The root of the repository's first workspace, and its store."""
-    root = find_root(path)
-    store = root / ".jj" / "repo"
-    if store.is_file():
-        store = (root / ".jj" / store.read_text(encoding="utf-8").strip()).resolve()
-        root = store.parent.parent
-    return root, store.resolve()
-
-
 def _set_aside(folder: Path) -> None:
     """Rename a control workspace that cannot be mended; there is never anything of value in it."""
     number = 0
@@ -367,7 +367,3 @@ def _set_aside(folder: Path) -> None:
 def _quoted(value: str | Path) -> str:
     """A string as TOML and jj's revset language both write it."""
     return json.dumps(str(value), ensure_ascii=False)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()

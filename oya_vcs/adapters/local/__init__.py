@@ -1,8 +1,8 @@
 """The local forge: change requests that live in the jj repository itself.
 
-`target` reads the bookmark that lands, `candidates` build on it, `checks` try them in a `checkout`,
-`landing` moves it. Knows the repository and the runner through their ports only, and nothing of
-queues, workers or the journal.
+`target` reads the bookmark that lands, `candidates` build on it, `checks` try them in a `checkout`
+as the `judge` says, `landing` moves it. Knows the repository and the runner through their ports
+only, and nothing of queues, workers or the journal.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from oya_vcs.adapters.local.candidates import build, find
 from oya_vcs.adapters.local.checkout import Checkout
 from oya_vcs.adapters.local.checks import Checks
+from oya_vcs.adapters.local.judge import ChecksAt
 from oya_vcs.adapters.local.landing import conclude, land
 from oya_vcs.adapters.local.target import Target
 from oya_vcs.core import effects as f
@@ -21,15 +22,15 @@ from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug
 from oya_vcs.ports import Probe, Report, Repository, Runner
 
-__all__ = ["LocalForge"]
+__all__ = ["ChecksAt", "LocalForge"]
 
 
 class LocalForge:
     """A `ports.Performer` for the life of a change request.
 
-    `target` is the bookmark that lands; `checks` maps a name to a shell command, run in this order;
-    `checkouts` and `logs` are the home's folders of these names; `check_ms_max` is the wall time of
-    one check; `environ` is the daemon's environment, of which checks see little.
+    `target` is the bookmark that lands; `checks_at` tells the checks from the text of oya.toml (see
+    `ChecksAt`); `checkouts` and `logs` are the home's folders of these names; `check_ms_max` is the
+    wall time of one check; `environ` is the daemon's environment, of which checks see little.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class LocalForge:
         runner: Runner,
         *,
         target: str,
-        checks: Mapping[str, str],
+        checks_at: ChecksAt,
         checkouts: Path,
         logs: Path,
         check_ms_max: int,
@@ -47,9 +48,10 @@ class LocalForge:
         self._repository = repository
         self._target = Target(repository, target)
         self._checks = Checks(
+            repository,
             runner,
-            Checkout(repository, checkouts / repository.id),
-            commands=checks,
+            checks_at=checks_at,
+            checkout=Checkout(repository, checkouts / repository.id),
             logs=logs,
             check_ms_max=check_ms_max,
             environ=environ,

@@ -22,7 +22,8 @@ from oya_vcs.core.ids import CommitId, Key, TreeId
 from oya_vcs.errors import WorldFailed
 
 PINS = "refs/oya/candidates/"
-"""Where candidates are kept from being collected as garbage, each under its effect's key."""
+"""Where candidates are kept from being collected as garbage: a folder a bead, in it a ref an
+effect, named by its key."""
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The tree without entries, which git knows without storing it."""
 CONFLICT_TREES = ".jjconflict-"
@@ -67,7 +68,7 @@ async def build(target: Target, key: Key, effect: BuildCandidate) -> Event:
 async def find(target: Target, key: Key, effect: BuildCandidate) -> Event | None:
     """The candidate that a dead process built, by its pin; its first parent is the base."""
     form = "--format=%(objectname) %(tree) %(parent)"
-    said = (await target.git("for-each-ref", form, f"{PINS}{key}")).split()
+    said = (await target.git("for-each-ref", form, f"{PINS}{effect.bead}/{key}")).split()
     if not said:
         return None
     commit, tree, base, *_ = said
@@ -93,7 +94,7 @@ async def _build_on(
         )
     else:
         commit = await _commit(target, effect, base, merged.tree)
-        pin = f"update {PINS}{key}\0{commit}\0\0"
+        pin = f"update {PINS}{effect.bead}/{key}\0{commit}\0\0"
         verdict = _built(key, effect, base, commit, merged.tree)
         return verdict if await target.still(base, target.verify(base), pin) else None
     return verdict if await target.still(base, target.verify(base)) else None
@@ -115,6 +116,7 @@ async def _merges(target: Target, base: CommitId, head: CommitId) -> tuple[Merge
 
     `--stdin` makes a conflict an answer, with status 0, and leaves any other status for errors such
     as a commit that is not there. A head that the base holds already merges to the base's tree.
+    Git sees no attributes, and so no merge driver: like jj, it merges every file as text.
     """
     said = await target.git(
         *("merge-tree", "--write-tree", "--stdin", "--no-messages", "--name-only"),

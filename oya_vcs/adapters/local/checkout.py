@@ -15,116 +15,119 @@ from oya_vcs.core.ids import CommitId
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Repository
 
+CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
 AS_STORED = "* -text -ident -filter -working-tree-encoding\n"
 """info/attributes of the checkouts: files as the tree has them, byte for byte, which also keeps
 `git status` quiet about trees that break their own line-ending rules."""
 LEFT = ".gone-"
-"""How folders are named that are being deleted."""
+"""How folders are named that are being deleted, or are gone when a preparation ends."""
+SUBMODULE = b"\x00\x00\xe0\x00"
+"""The mode of a submodule in git's index. (Found elsewhere in it, it costs time and no more.)"""
 
 
 class Checkout:
     """The files of one commit at a time, in `tree`, and a `.git` with them.
 
-    The `.git` in `tree` is a copy, planted after each preparation. The one that prepares stands
-    beside it, out of the way of what runs in `tree`, so that no index flag, exclusion, filter or
-    ref that was left there hides anything from the next preparation.
+    The `.git` is made new for each preparation, outside of `tree` and under a name that nobody was
+    told, and moved there at the end. Of what ran in `tree` before, only files are met again, and
+    those are compared with the commit byte for byte.
     """
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self._repository = repository
         self._folder = folder
-        self._keeper = folder / "keeper" / ".git"
+        self._objects = ""
         self.tree = folder / "tree"
 
-    async def prepare(self, candidate: CommitId) -> CommitId:
-        """Make `tree` exactly the candidate, and return its first parent.
+    async def prepare(self, candidate: CommitId) -> None:
+        """Make `tree` exactly the candidate.
 
         A checkout that does not verify is thrown away and made again. Raises WorldFailed where the
-        commit is not there or has no parent, and where a new checkout does not verify either.
+        commit is not there, and where a new checkout does not verify either.
         """
-        parent = CommitId(
-            await self._repository.git(
-                *("--no-replace-objects", "rev-parse", "--verify", "--end-of-options"),
-                f"{candidate}^1",
-            )
-        )
+        if not self._objects:
+            self._objects = await self._repository.git("rev-parse", "--git-path", "objects")
         if await asyncio.to_thread(self._usable):
             try:
-                await self._fill(candidate)
+                await self._fill(candidate, new=False)
             except (WorldFailed, OSError):
                 pass
             else:
-                return parent
-        await self._make()
-        await self._fill(candidate)
-        return parent
+                return
+        await asyncio.to_thread(self._clear)
+        await self._fill(candidate, new=True)
 
     def _usable(self) -> bool:
-        folders = (self._folder, self._keeper.parent, self._keeper, self.tree)
+        folders = (self._folder, self.tree)
         return all(folder.is_dir() and not folder.is_symlink() for folder in folders)
 
-    async def _make(self) -> None:
-        """An empty checkout that borrows the repository's objects, in place of any other."""
-        objects = await self._repository.git("rev-parse", "--git-path", "objects")
-        await asyncio.to_thread(self._clear)
-        keeper = str(self._keeper.parent)
-        await self._repository.git(f"--git-dir={self._keeper}", "init", "-q", "--template=", keeper)
-        await asyncio.to_thread(_borrow, self._keeper, objects)
-
     def _clear(self) -> None:
-        above = self._folder.parent
-        above.mkdir(parents=True, exist_ok=True)
-        for left in above.glob(f"{LEFT}{self._folder.name}-*"):
-            _remove(left)
-        _delete(self._folder, above, self._folder.name)
+        """An empty checkout, in place of any other."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        _delete(self._folder)
         self.tree.mkdir(parents=True)
-        self._keeper.parent.mkdir()
 
-    async def _fill(self, candidate: CommitId) -> None:
-        planted = self.tree / ".git"
-        await asyncio.to_thread(_delete, planted, self._folder.parent, self._folder.name)
-        await self._git("checkout", "-q", "--force", "--detach", candidate)
-        await self._git("clean", "-ffdxq")
-        said = await self._git("status", "--porcelain=v2", "--branch", "--ignored", "-z")
-        if said != f"# branch.oid {candidate}\0# branch.head (detached)\0":
-            raise WorldFailed(
-                f"The checkout at {self.tree} does not become exactly {candidate}.",
-                hint="Look at `git status` there; the disk may be full or a file unreadable.",
+    async def _fill(self, candidate: CommitId, *, new: bool) -> None:
+        git_dir = await asyncio.to_thread(self._begin, candidate)
+        try:
+            # The index is new: all that is there is read and hashed, none of it believed.
+            await self._git(git_dir, "reset", "-q", "--refresh")
+            if not new and SUBMODULE in await asyncio.to_thread((git_dir / "index").read_bytes):
+                raise WorldFailed(f"{candidate} has submodules, whose files git does not look at.")
+            await self._git(git_dir, "checkout-index", "-q", "--all", "--force", "--index")
+            await self._git(git_dir, "clean", "-ffdxq")
+            said = await self._git(
+                *(git_dir, "status", "--porcelain=v2", "--branch", "--ignored", "-z")
             )
-        await asyncio.to_thread(_plant, self._keeper, planted)
+            if said != f"# branch.oid {candidate}\0# branch.head (detached)\0":
+                raise WorldFailed(
+                    f"The checkout at {self.tree} does not become exactly {candidate}.",
+                    hint="Look at `git status` there; the disk may be full or a file unreadable.",
+                )
+            await asyncio.to_thread(git_dir.rename, self.tree / ".git")
+        finally:
+            await asyncio.to_thread(_remove, git_dir.parent)
 
-    async def _git(self, *args: str) -> str:
-        """Git on this checkout: the later `--git-dir` is the one that counts."""
-        where = (f"--git-dir={self._keeper}", f"--work-tree={self.tree}", "-C", str(self.tree))
+    def _begin(self, candidate: CommitId) -> Path:
+        """Clear away what killed processes left, and any `.git`; returns a new one that borrows the
+        repository's objects and knows no file yet."""
+        for left in self._folder.parent.glob(f"{LEFT}{self._folder.name}-*"):
+            _remove(left)
+        _delete(self.tree / ".git", aside=self._folder)
+        git_dir = _aside(self._folder) / "git"
+        for folder in ("objects/info", "refs/heads", "info"):
+            (git_dir / folder).mkdir(parents=True)
+        (git_dir / "HEAD").write_text(f"{candidate}\n", encoding="utf-8")
+        (git_dir / "config").write_text(CONFIG, encoding="utf-8")
+        (git_dir / "info" / "attributes").write_text(AS_STORED, encoding="utf-8")
+        alternates = git_dir / "objects" / "info" / "alternates"
+        alternates.write_text(f"{self._objects}\n", encoding="utf-8")
+        return git_dir
+
+    async def _git(self, git_dir: Path, *args: str) -> str:
+        """Git with that folder for all that it reads: the later `--git-dir` is the one that
+        counts."""
+        where = (f"--git-dir={git_dir}", f"--work-tree={self.tree}", "-C", str(self.tree))
         return await self._repository.git(
-            *("--no-replace-objects", "-c", "core.logAllRefUpdates=false", *where, *args)
+            *("-c", "core.logAllRefUpdates=false", *where, *args),
+            env={"GIT_COMMON_DIR": str(git_dir)},
         )
 
 
-def _borrow(git_dir: Path, objects: str) -> None:
-    """Let a repository read another's objects, and take files as they are stored."""
-    (git_dir / "info").mkdir(exist_ok=True)
-    (git_dir / "info" / "attributes").write_text(AS_STORED, encoding="utf-8")
-    (git_dir / "objects" / "info").mkdir(parents=True, exist_ok=True)
-    (git_dir / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
+def _aside(folder: Path) -> Path:
+    """A new folder beside this one, deleted by the next preparation if it is still there."""
+    return Path(tempfile.mkdtemp(prefix=f"{LEFT}{folder.name}-", dir=folder.parent))
 
 
-def _plant(keeper: Path, git_dir: Path) -> None:
-    """Give a prepared checkout a `.git` of its own, for what runs there to do with as it likes."""
-    for folder in ("objects/info", "refs/heads", "info"):
-        (git_dir / folder).mkdir(parents=True)
-    for name in ("HEAD", "config", "index", "info/attributes", "objects/info/alternates"):
-        shutil.copy2(keeper / name, git_dir / name)
-
-
-def _delete(path: Path, above: Path, name: str) -> None:
-    """Remove whatever is at `path`, at once for all who look: moved aside first, then deleted."""
+def _delete(path: Path, aside: Path | None = None) -> None:
+    """Remove whatever is at `path`, at once for all who look: moved aside first (beside `aside` or
+    itself), then deleted."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        aside = Path(tempfile.mkdtemp(prefix=f"{LEFT}{name}-", dir=above))
-        path.rename(aside / "it")
-        _remove(aside)
+        gone = _aside(aside or path)
+        path.rename(gone / "it")
+        _remove(gone)
 
 
 def _remove(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checks: the configured commands, run one after the other in a clean checkout of the candidate.
+"""Checks: the judge's commands, run one after the other in a clean checkout of the candidate.
 
 Every check starts from the same files: what an earlier one built or broke is gone, so that a result
 depends on the candidate and on nothing else. This module must not know how a candidate is made or
@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oya_vcs.adapters.local.checkout import Checkout
+from oya_vcs.adapters.local.judge import ChecksAt, Judge, judge
 from oya_vcs.core.effects import RunChecks
 from oya_vcs.core.events import ChecksFinished, Reason
-from oya_vcs.core.ids import CommitId, Key, execution_key
+from oya_vcs.core.ids import Key, execution_key
 from oya_vcs.errors import WorldFailed
-from oya_vcs.ports import Finished, Order, Probe, Runner
+from oya_vcs.ports import Finished, Order, Probe, Repository, Runner
 
 STOP_MS = 5_000
 """Between SIGTERM and SIGKILL, when a check is stopped (as `worker.stop_ms`)."""
@@ -35,21 +36,23 @@ they run was written by workers."""
 
 
 class Checks:
-    """The configured checks of one repository. One candidate is checked at a time."""
+    """The checks of one repository. One candidate is checked at a time."""
 
     def __init__(
         self,
+        repository: Repository,
         runner: Runner,
-        checkout: Checkout,
         *,
-        commands: Mapping[str, str],
+        checks_at: ChecksAt,
+        checkout: Checkout,
         logs: Path,
         check_ms_max: int,
         environ: Mapping[str, str],
     ) -> None:
+        self._repository = repository
         self._runner = runner
+        self._checks_at = checks_at
         self._checkout = checkout
-        self._commands = dict(commands)
         self._logs = logs
         self._check_ms_max = check_ms_max
         self._env = {name: environ[name] for name in environ if ALLOWED.fullmatch(name)}
@@ -62,36 +65,40 @@ class Checks:
         without saying anything of it.
         """
         async with self._turn:
-            for name, command in self._commands.items():
-                run, ended = await self._last(key, effect, name)
+            who = await judge(self._repository, effect.candidate, self._checks_at)
+            for name, command in who.commands.items():
+                run, ended = await self._last(key, effect, name, command)
                 if ended is Probe.UNKNOWN:
                     raise WorldFailed(
                         f"An earlier run of the check `{name}` is still being stopped.",
                         retryable=True,
                     )
                 if isinstance(ended, Probe):
-                    ended = await self._run(run, effect, name, command)
+                    ended = await self._run(run, effect, who, name)
                 if ended.reason is not None:
                     return self._failed(key, effect, name, ended)
-        return self._passed(key, effect)
+        return _passed(key, effect, who)
 
     async def find(self, key: Key, effect: RunChecks) -> ChecksFinished | Probe:
         """The result, where the recorded runs of a dead process tell it; ABSENT where a check was
         interrupted or never began, so that the rest has to be run."""
-        for name in self._commands:
-            _, ended = await self._last(key, effect, name)
+        who = await judge(self._repository, effect.candidate, self._checks_at)
+        for name, command in who.commands.items():
+            _, ended = await self._last(key, effect, name, command)
             if isinstance(ended, Probe):
                 return ended
             if ended.reason is not None:
                 return self._failed(key, effect, name, ended)
-        return self._passed(key, effect)
+        return _passed(key, effect, who)
 
-    async def _last(self, key: Key, effect: RunChecks, name: str) -> tuple[Key, Finished | Probe]:
+    async def _last(
+        self, key: Key, effect: RunChecks, name: str, command: str
+    ) -> tuple[Key, Finished | Probe]:
         """The first run of a check that told something or is yet to tell.
 
         The command is part of a run's key: what another command said is nothing this check says.
         """
-        what = {"effect": key, "check": name, "command": self._commands[name]}
+        what = {"effect": key, "check": name, "command": command}
         number = 0
         while True:
             run = execution_key(effect.bead, {**what, "run": number})
@@ -100,15 +107,15 @@ class Checks:
                 return run, ended
             number += 1
 
-    async def _run(self, run: Key, effect: RunChecks, name: str, command: str) -> Finished:
-        base = await self._checkout.prepare(effect.candidate)
+    async def _run(self, run: Key, effect: RunChecks, who: Judge, name: str) -> Finished:
+        await self._checkout.prepare(effect.candidate)
         log = self._log(run, effect, name)
         await asyncio.to_thread(log.parent.mkdir, parents=True, exist_ok=True)
         order = Order(
             key=run,
-            argv=("/bin/sh", "-c", command),
+            argv=("/bin/sh", "-c", who.commands[name]),
             cwd=self._checkout.tree,
-            env={**self._env, **_about(effect, base, name)},
+            env={**self._env, **_about(effect, who, name)},
             log=log,
             heartbeat=None,
             lease_ms=0,
@@ -144,31 +151,28 @@ class Checks:
             detail=f"{sentence}\n{ended.tail[-TAIL_CHARS:]}".rstrip(),
         )
 
-    def _passed(self, key: Key, effect: RunChecks) -> ChecksFinished:
-        """All passed; but none configured is a refusal, never a pass."""
-        refusal = (
-            "No checks are configured, so nothing can land. Name at least one command under "
-            "[checks] in the oya.toml on the target branch."
-        )
-        return ChecksFinished(
-            key=key,
-            bead=effect.bead,
-            change=effect.change,
-            candidate=effect.candidate,
-            reason=None if self._commands else Reason.NO_CHECKS,
-            check="",
-            detail="" if self._commands else refusal,
-        )
+
+def _passed(key: Key, effect: RunChecks, who: Judge) -> ChecksFinished:
+    """All passed; but none named is a refusal, never a pass."""
+    return ChecksFinished(
+        key=key,
+        bead=effect.bead,
+        change=effect.change,
+        candidate=effect.candidate,
+        reason=None if who.commands else Reason.NO_CHECKS,
+        check="",
+        detail=who.refusal,
+    )
 
 
-def _about(effect: RunChecks, base: CommitId, name: str) -> dict[str, str]:
+def _about(effect: RunChecks, who: Judge, name: str) -> dict[str, str]:
     """What a check is told of itself."""
     return {
         "CI": "true",
         "OYA_BEAD_ID": effect.bead,
         "OYA_CHANGE": effect.change,
         "OYA_CANDIDATE": effect.candidate,
-        "OYA_BASE": base,
+        "OYA_BASE": who.base,
         "OYA_CHECK": name,
     }
 

@@ -60,17 +60,17 @@ async def conclude(target: Target, key: Key, effect: Land) -> Event | None:
 
 
 async def _swap(target: Target, effect: Land) -> Blocked | None:
-    """Move git's branch and drop the candidate's pins, in one transaction.
+    """Move git's branch and drop the pins of the bead's candidates, in one transaction.
 
     Returns quietly where the branch did not stand at base (any more): `conclude` reads what is.
     """
-    at = ("--points-at", effect.base, "--points-at", effect.commit)
-    refs = await target.refs(*at, target.ref, PINS)
+    refs = await target.refs(target.ref, f"{PINS}{effect.bead}/")
     branch = next((ref for ref in refs if ref.name == target.ref), None)
     if branch is None or branch.commit != effect.base:
         return None
-    pins = [ref for ref in refs if ref.name != target.ref and ref.commit == effect.commit]
-    tree = pins[0].tree if pins else await target.tree(effect.commit)
+    pins = [ref for ref in refs if ref.name.startswith(PINS)]
+    tree = next((pin.tree for pin in pins if pin.commit == effect.commit), "")
+    tree = tree or await target.tree(effect.commit)
     if tree != effect.tree:
         raise _untested(effect, tree)
     if branch.worktree and not branch.head:
@@ -78,7 +78,7 @@ async def _swap(target: Target, effect: Land) -> Blocked | None:
     if branch.worktree:
         await _detach(target, effect.base)
     lines = [f"update {target.ref}\0{effect.commit}\0{effect.base}\0"]
-    lines += [f"delete {pin.name}\0{effect.commit}\0" for pin in pins]
+    lines += [f"delete {pin.name}\0{pin.commit}\0" for pin in pins]
     await target.still(effect.base, *lines, note=f"oya-vcs: land {effect.change}")
     return None
 

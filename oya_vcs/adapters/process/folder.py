@@ -116,6 +116,21 @@ class RunFolder:
         outcome = {"exit_code": None, "reason": Reason.INTERRUPTED, "detail": detail}
         self._write("outcome.json", {**outcome, "ended_at_ms": at_ms})
 
+    def blame(self, limit: Reason | None, at_ms: int) -> None:
+        """Record whose doing the end was, where the outcome says INTERRUPTED though the daemon
+        lives and did not cancel the run: it broke a `limit`, and its reaper did not live to say
+        so; or somebody killed or stopped the reaper, which counts as the program's failure, for
+        nobody else has a reason to."""
+        outcome = self.outcome()
+        if outcome is None or outcome.reason is not Reason.INTERRUPTED:
+            return
+        blamed: dict[str, object] = {"exit_code": outcome.exit_code, "reason": limit}
+        if limit is None:
+            how = "killed" if outcome.exit_code is None else "told to stop"
+            detail = f"The program was ended from outside: its reaper was {how}, not by its daemon."
+            blamed.update(reason=Reason.WORKER_FAILED, detail=detail)
+        self._write("outcome.json", {**blamed, "ended_at_ms": at_ms})
+
     def finished(self) -> Finished | None:
         """The outcome in words, with the end of the log."""
         outcome = self.outcome()

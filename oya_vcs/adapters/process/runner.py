@@ -82,12 +82,14 @@ class ReaperRunner:
             with world(folder):
                 await asyncio.to_thread(folder.prepare, order)
                 reaper = await self._spawn()
+                stopped = None
                 try:
                     await self._start(reaper, folder, order, spawned)
-                    await self._watch(reaper, order)
+                    stopped = await self._watch(reaper, order)
                 finally:
                     end = asyncio.ensure_future(self._end(reaper, folder, order))
                     await uninterrupted(end)
+                await asyncio.to_thread(folder.blame, stopped, self._clock.now_ms())
                 return await asyncio.to_thread(result, folder)
         finally:
             self._live.discard(order.key)
@@ -142,8 +144,9 @@ class ReaperRunner:
         await spawned(reaper.pid, started)
         reaper.say("go")
 
-    async def _watch(self, reaper: _Reaper, order: Order) -> None:
-        """Wait for the reaper's end, or until the run breaks a limit; then tell it to stop."""
+    async def _watch(self, reaper: _Reaper, order: Order) -> Reason | None:
+        """Wait for the reaper's end (None), or until the run breaks a limit; then tell it to stop,
+        and return which."""
         poll_ms = min(POLL_MS_MAX, order.lease_ms // 4 or POLL_MS_MAX)
         poll_ms = max(POLL_MS_MIN, min(poll_ms, order.wall_ms_max // 4 or POLL_MS_MAX))
         files = [order.log] if order.heartbeat is None else [order.log, order.heartbeat]
@@ -157,7 +160,8 @@ class ReaperRunner:
             reason = judge(started, beat, now, order.lease_ms, order.wall_ms_max)
             if reason is not None:
                 reaper.say(f"stop {reason}")
-                return
+                return reason
+        return None
 
     async def _end(self, reaper: _Reaper, folder: RunFolder, order: Order) -> None:
         """See the run to its end: the tree is gone and, if the program was started, its outcome is

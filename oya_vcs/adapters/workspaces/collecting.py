@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from oya_vcs.adapters.workspaces import folders, rescue
 from oya_vcs.adapters.workspaces.ground import (
@@ -16,7 +18,6 @@ from oya_vcs.adapters.workspaces.ground import (
     Commit,
     Ground,
     Unusable,
-    at,
     mark,
     quoted,
 )
@@ -26,6 +27,8 @@ from oya_vcs.core.ids import CommitId, Key, TreeId
 from oya_vcs.errors import SnapshotIncomplete, WorldFailed
 from oya_vcs.ports import Probe
 
+_CHANGE = re.compile(r"^change-id (\S+)$", re.MULTILINE)
+"""How a commit that jj wrote names its change in git (jj 0.46)."""
 CONFLICT_ENTRIES = " .jjconflict-"
 """How names begin, in a root tree as git stores it, that jj wrote with a conflict in it."""
 
@@ -45,15 +48,17 @@ async def collect(
     """Record the files, describe the commit with `effect.message`, pin it, wait for the disk.
 
     What the worker did with jj is respected where it can be (commits of its own on the base) and
-    refused where it cannot (its commits are the target's or another workspace's by now, or no
-    longer descend from the base). Ignored files are no part of the result; they stay in the folder.
+    refused where it cannot (they are the target's by now, or another workspace's, or no longer
+    descend from the base). Ignored files are no part of the result; they stay in the folder.
     """
     try:
         await _look_over(ground, effect)
         async with ground.repository.lock():
-            head = await _head(ground, effect)
-            tree = await _tree(ground, effect, head)
-            pin = f"{RESULTS}{effect.workspace}"
+            head, commits = await _head(ground, effect)
+            found = await _looked_up(ground, effect, head)
+            await _refuse_own_landing(ground, effect, commits, found.branch)
+            _refuse_nothing(effect, commits, found)
+            pin = ground.ref(RESULTS, effect.workspace)
             await ground.repository.git("update-ref", "--no-deref", pin, head.id)
     except Refused as refused:
         return ResultRefused(
@@ -64,14 +69,14 @@ async def collect(
             detail=refused.detail,
         )
     await ground.repository.sync()
-    return _event(key, effect, head.id, tree)
+    return _event(key, effect, head.id, found.tree)
 
 
 async def collected(ground: Ground, key: Key, effect: CollectResult) -> ResultCollected | Probe:
     """The pinned result where it has our key trailer (the pin is the last step). Else ABSENT."""
     said = await ground.repository.git(
         *("for-each-ref", "--format=%(objectname) %(tree) %(contents)"),
-        f"{RESULTS}{effect.workspace}",
+        ground.ref(RESULTS, effect.workspace),
     )
     commit, _, rest = said.partition(" ")
     tree, _, message = rest.partition(" ")
@@ -103,33 +108,35 @@ async def _look_over(ground: Ground, effect: CollectResult) -> None:
             )
 
 
-async def _head(ground: Ground, effect: CollectResult) -> Commit:
-    """The described commit with the worker's files in it, fit to be a change request.
+async def _head(ground: Ground, effect: CollectResult) -> tuple[Commit, Sequence[Commit]]:
+    """The described commit with the worker's files in it, fit to be a change request; and all
+    commits that were looked at for it, as `_since` lists them.
 
     Described before it is recorded: where nobody used jj in the workspace, that is one command
     that cannot touch anything but the commit that was made with it.
     """
     name = effect.workspace
-    left = None
+    since = _since(ground, effect)
     try:
         if not await _describe_untouched(ground, effect):
-            left = await rescue.stand_alone(ground, name, await ground.standing(name))
-            await _describe(ground, at(name), effect.message)
+            await rescue.stand_alone(ground, name, await ground.standing(name))
+            await _describe(ground, ground.at(name), effect.message)
         try:
-            commits = await rescue.recorded(ground, name, _since(effect))
+            commits = await rescue.recorded(ground, name, since)
         except WorldFailed as error:
             if not rescue.is_lost(error):
                 raise
             await rescue.take_up(ground, name)
-            await _describe(ground, at(name), effect.message)
-            commits = await rescue.recorded(ground, name, _since(effect))
-        head = _choose(effect, commits, left)
+            await _describe(ground, ground.at(name), effect.message)
+            commits = await rescue.recorded(ground, name, since)
+        head = _choose(ground, effect, commits)
         if head is not commits[0] and _signature(effect) not in head.description:
             await _describe(ground, head.id, _signed(head.description, effect.message))
-            head = _choose(effect, await rescue.recorded(ground, name, _since(effect)), left)
+            commits = await rescue.recorded(ground, name, since)
+            head = _choose(ground, effect, commits)
     except (SnapshotIncomplete, Unusable) as error:
         raise Refused(Reason.RESULT_UNUSABLE, f"{error.message} {error.hint}") from error
-    return head
+    return head, commits
 
 
 async def _describe_untouched(ground: Ground, effect: CollectResult) -> bool:
@@ -138,7 +145,8 @@ async def _describe_untouched(ground: Ground, effect: CollectResult) -> bool:
     own = f"description(exact:{quoted(made)})"
     again = f"description(substring:{quoted(_signature(effect))})"
     anyone = "::(bookmarks() | tags() | remote_bookmarks())"
-    revset = f"present({at(effect.workspace)}) & {effect.base}+ & ({own} | {again}) ~ {anyone}"
+    here = f"present({ground.at(effect.workspace)}) & {effect.base}+"
+    revset = f"{here} & ({own} | {again}) ~ {anyone}"
     try:
         await _describe(ground, f"exactly({revset}, 1)", effect.message)
     except WorldFailed:
@@ -150,13 +158,13 @@ async def _describe(ground: Ground, revset: str, message: str) -> None:
     await ground.repository.jj("describe", "--stdin", "-r", revset, stdin=message)
 
 
-def _since(effect: CollectResult) -> str:
+def _since(ground: Ground, effect: CollectResult) -> str:
     """The workspace's commit first; what is between it and the base; what was merged into that."""
-    path = f"{effect.base}::{at(effect.workspace)}"
-    return f"{at(effect.workspace)} | {path} | parents({path} ~ {effect.base})"
+    top = ground.at(effect.workspace)
+    return f"{top} | {effect.base}::{top} | parents({effect.base}::{top} ~ {effect.base})"
 
 
-def _choose(effect: CollectResult, commits: Sequence[Commit], left: Commit | None) -> Commit:
+def _choose(ground: Ground, effect: CollectResult, commits: Sequence[Commit]) -> Commit:
     """The commit that is the result: the workspace's own, or the one below where a worker committed
     by itself and left its workspace on an empty one. Raises Refused."""
     top = commits[0]
@@ -167,15 +175,9 @@ def _choose(effect: CollectResult, commits: Sequence[Commit], left: Commit | Non
             f"The workspace's commit no longer descends from {effect.base}, where it was started: "
             "jj was used in it to go elsewhere. Only change files.",
         )
-    if left is not None and left.landed and left.id != effect.base and top.empty:
-        raise Refused(
-            Reason.RESULT_UNUSABLE,
-            f"The target bookmark stands on the workspace's own commit {left.id}: it was moved "
-            "there without checks. Set it back with `jj bookmark set`.",
-        )
-    mine = [one for one in commits if not one.landed and one.id != effect.base]
+    mine = _mine(effect, commits)
     for one in mine:
-        _refuse_foreign(effect, one, by_id)
+        _refuse_foreign(ground, effect, one, by_id)
         if one.conflict:
             detail = f"Commit {one.id} holds unresolved conflicts."
             raise Refused(Reason.RESULT_CONFLICTED, detail)
@@ -183,9 +185,16 @@ def _choose(effect: CollectResult, commits: Sequence[Commit], left: Commit | Non
     return below if top.empty and below in mine and below is not None else top
 
 
-def _refuse_foreign(effect: CollectResult, one: Commit, known: Mapping[CommitId, Commit]) -> None:
+def _mine(effect: CollectResult, commits: Sequence[Commit]) -> list[Commit]:
+    """Those that are no more than the worker's, so far."""
+    return [one for one in commits if not one.landed and one.id != effect.base]
+
+
+def _refuse_foreign(
+    ground: Ground, effect: CollectResult, one: Commit, known: Mapping[CommitId, Commit]
+) -> None:
     """Refuse a commit that others build on too, or that was merged in from elsewhere."""
-    others = sorted(one.workspaces.keys() - {effect.workspace})
+    others = sorted(one.workspaces.keys() - {ground.entry(effect.workspace)})
     if others or one.settled:
         whose = ", ".join((*one.refs, *(f"{other}@" for other in others))) or "bookmarks or tags"
     elif any(parent in known for parent in one.parents):
@@ -211,23 +220,67 @@ def _signed(description: str, message: str) -> str:
     return f"{description.rstrip()}\n\n{trailers}\n" if description.strip() else message
 
 
-async def _tree(ground: Ground, effect: CollectResult, head: Commit) -> TreeId:
-    """The result's tree, read back from git: not the base's, and without jj's conflict entries."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What git holds: the base's tree, the result's, and where its branch of the target is."""
+
+    base_tree: TreeId
+    tree: TreeId
+    branch: CommitId | None
+
+
+async def _looked_up(ground: Ground, effect: CollectResult, head: Commit) -> _Found:
+    """Read the result back from git: it must be without jj's conflict entries."""
     said = await ground.repository.git(
         *("cat-file", "--batch-command"),
         stdin=f"info {effect.base}^{{tree}}\ninfo {head.id}^{{tree}}\n"
-        f"contents {head.id}^{{tree}}\n",
+        f"info refs/heads/{ground.target}\ncontents {head.id}^{{tree}}\n",
     )
-    first, second, entries = said.split("\n", 2)
-    base, tree = first.split(" ")[0], second.split(" ")[0]
+    first, second, third, entries = said.split("\n", 3)
     if CONFLICT_ENTRIES in entries:
         raise Refused(
             Reason.RESULT_CONFLICTED,
             f"The root of commit {head.id} holds .jjconflict- entries: an unresolved conflict.",
         )
-    if tree == base and not effect.allow_empty:
+    branch = CommitId(third.split(" ")[0]) if " commit " in third else None
+    return _Found(TreeId(first.split(" ")[0]), TreeId(second.split(" ")[0]), branch)
+
+
+async def _refuse_own_landing(
+    ground: Ground, effect: CollectResult, commits: Sequence[Commit], branch: CommitId | None
+) -> None:
+    """Refuse where a commit made in this workspace is on the target, in jj or in git, in whatever
+    version: nothing of it was checked. What others landed, and the worker built on, is no fault.
+
+    Starts no program where the target is where it was, and one where others have landed since.
+    """
+    since = [one for one in commits if one.id != effect.base]
+    landed = {one.change for one in since if one.landed}
+    if branch not in {None, effect.base}:
+        said = await ground.repository.git("rev-list", "--header", branch, f"^{effect.base}")
+        landed.update(_CHANGE.findall(said))
+    suspects = [one.id for one in since if one.change in landed]
+    if not suspects:
+        return
+    said = await ground.repository.jj(
+        *("evolog", "--no-graph", "-r", " | ".join(suspects)),
+        *("-T", 'if(operation, operation.workspace_name()) ++ "\\n"'),
+    )
+    if ground.entry(effect.workspace) in {line.strip('"@') for line in said.splitlines()}:
+        raise Refused(
+            Reason.RESULT_UNUSABLE,
+            f"The target {ground.target} holds a commit that was made in this workspace, and that "
+            "nothing has checked: the worker moved the target itself. A person must look at it, "
+            f"and may undo it with `jj bookmark set {ground.target} --allow-backwards -r "
+            f"{effect.base}` where nothing else has landed since.",
+        )
+
+
+def _refuse_nothing(effect: CollectResult, commits: Sequence[Commit], found: _Found) -> None:
+    """Refuse a result without a change of its own, be it below what others landed."""
+    own = any(not one.empty for one in _mine(effect, commits))
+    if not effect.allow_empty and (not own or found.tree == found.base_tree):
         raise Refused(Reason.NOTHING_TO_LAND, "The worker changed no file that is not ignored.")
-    return TreeId(tree)
 
 
 def _event(key: Key, effect: CollectResult, commit: CommitId, tree: TreeId) -> ResultCollected:

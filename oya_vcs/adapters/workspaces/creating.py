@@ -9,20 +9,22 @@ import asyncio
 from functools import partial
 
 from oya_vcs.adapters.workspaces import folders
-from oya_vcs.adapters.workspaces.ground import Commit, Ground, at, mark, tip, whole
+from oya_vcs.adapters.workspaces.ground import Commit, Ground, mark, tip, whole
 from oya_vcs.core.effects import CreateWorkspace
-from oya_vcs.core.events import WorkspaceCreated
+from oya_vcs.core.events import Reason, WorkspaceBlocked, WorkspaceCreated
 from oya_vcs.core.ids import Key
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe
 
 
-async def create(ground: Ground, key: Key, effect: CreateWorkspace) -> WorkspaceCreated:
-    """Make the workspace and verify it; whatever a killed try left of it goes first.
+async def create(
+    ground: Ground, key: Key, effect: CreateWorkspace
+) -> WorkspaceCreated | WorkspaceBlocked:
+    """Make the workspace and verify it; whatever a killed try left of it goes first. Blocked, with
+    the mend, where the target is missing, conflicted, or empty.
 
     `jj workspace add` that fails or is killed leaves a folder and an entry (measured on 0.46). The
-    name is this attempt's alone, and nobody was told of the folder before, so both are ours. Raises
-    WorldFailed, with the mend, where the target is missing, conflicted, or empty.
+    name is this attempt's alone, and nobody was told of the folder before, so both are ours.
     """
     path = ground.path(effect.workspace)
     async with ground.repository.lock():
@@ -34,7 +36,10 @@ async def create(ground: Ground, key: Key, effect: CreateWorkspace) -> Workspace
         except WorldFailed as error:
             await _roll_back(ground, effect)
             if "already exists" not in error.stderr:
-                raise await _diagnosis(ground, error) from error
+                blocked = await _blocked(ground, key, effect)
+                if blocked is None:
+                    raise
+                return blocked
             await _add(ground, effect)
         commit = await _whole(ground, effect)
         if commit is None:
@@ -60,7 +65,8 @@ async def _add(ground: Ground, effect: CreateWorkspace) -> None:
     start = f"exactly({tip(ground.target)} ~ conflicts() ~ root(), 1)"
     await ground.repository.jj(
         *("workspace", "add", "--no-colocate", "--sparse-patterns", "full"),
-        *("--name", effect.workspace, "-r", start, "-m", mark(effect.bead, effect.attempt)),
+        *("--name", ground.entry(effect.workspace), "-r", start),
+        *("-m", mark(effect.bead, effect.attempt)),
         str(ground.path(effect.workspace)),
         workspace=ground.repository.control,
     )
@@ -74,49 +80,51 @@ async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
     """
     path = ground.path(effect.workspace)
     try:
-        found = await ground.commits(at(effect.workspace), snapshot_at=path)
+        found = await ground.commits(ground.at(effect.workspace), snapshot_at=path)
     except WorldFailed:
         return None
     commit = found[0]
     whole = commit.here and commit.empty and len(commit.parents) == 1
-    return commit if whole and commit.is_own(effect.workspace) else None
+    return commit if whole and commit.is_own(ground.entry(effect.workspace)) else None
 
 
 async def _roll_back(ground: Ground, effect: CreateWorkspace) -> None:
     path = ground.path(effect.workspace)
     standing = await ground.standing(effect.workspace)
+    entry = ground.entry(effect.workspace)
     if await asyncio.to_thread(folders.is_there, path):
         place = await whole(partial(folders.to_trash, path, ground.trash))
         await whole(partial(folders.discard, place))
     if standing is not None:
         made = f"{mark(effect.bead, effect.attempt)}\n"
-        if standing.is_own(effect.workspace) and (
-            standing.is_scratch() or standing.description == made
-        ):
+        if standing.is_own(entry) and (standing.is_scratch() or standing.description == made):
             await ground.repository.jj("abandon", standing.id)
-        await ground.repository.jj("workspace", "forget", effect.workspace)
+        await ground.repository.jj("workspace", "forget", entry)
 
 
-async def _diagnosis(ground: Ground, error: WorldFailed) -> WorldFailed:
-    """Why nothing can start from the target, if that is why; else the error as it was."""
+async def _blocked(ground: Ground, key: Key, effect: CreateWorkspace) -> WorkspaceBlocked | None:
+    """Why nothing can start from the target, if that is why."""
     tips = await ground.commits(tip(ground.target))
-    name = f"The target bookmark `{ground.target}`"
     mend = f"`jj bookmark set {ground.target} -r REVISION`"
+    reason = Reason.TARGET_CONFLICTED
     if not tips:
-        message = f"{name} does not exist."
-        hint = f"Run `jj bookmark create {ground.target} -r REVISION`, or change repo.target."
+        reason, what = Reason.TARGET_MISSING, "does not exist"
+        mend = f"`jj bookmark create {ground.target} -r REVISION`, or change repo.target"
     elif len(tips) > 1:
-        message = f"{name} is conflicted: it stands at {len(tips)} commits."
-        hint = f"Decide for one with {mend}."
+        what = f"is conflicted: it stands at {len(tips)} commits"
     elif not tips[0].parents:
-        message = f"{name} stands on the empty root commit."
-        hint = f"Commit something, then run {mend}."
+        what, mend = "stands on the empty root commit", f"{mend} when something is committed"
     elif tips[0].conflict:
-        message = f"{name} stands on a commit with unresolved conflicts."
-        hint = f"Resolve them with `jj resolve`, or run {mend}."
+        what, mend = "stands on a commit with unresolved conflicts", f"`jj resolve`, or {mend}"
     else:
-        return error
-    return WorldFailed(message, hint=hint, command=error.command, stderr=error.stderr)
+        return None
+    return WorkspaceBlocked(
+        key=key,
+        bead=effect.bead,
+        workspace=effect.workspace,
+        reason=reason,
+        detail=f"The target bookmark `{ground.target}` {what}. Run {mend}, then run again.",
+    )
 
 
 def _event(ground: Ground, key: Key, effect: CreateWorkspace, commit: Commit) -> WorkspaceCreated:

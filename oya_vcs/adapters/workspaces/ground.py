@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,14 @@ from oya_vcs.ports import Repository
 
 T = TypeVar("T")
 
+NO_INDEX = f"{os.devnull}.index"
+"""An index that is not there and that no worker can put there: git then tracks nothing."""
+
 RESULTS = "refs/oya/results/"
-"""Refs under which collected results are pinned, by workspace name."""
+"""Refs under which collected results are pinned, by home and workspace name."""
 KEPT = "refs/oya/kept/"
-"""Refs under which removal pins what was in a workspace and nowhere else, by workspace name."""
+"""Refs under which removal pins what was in a workspace and nowhere else, by home and
+workspace name."""
 ROOT = CommitId("0" * 40)
 """jj's root commit, which git does not have."""
 MARK = "in progress (oya-vcs)"
@@ -43,12 +48,14 @@ class Unusable(WorldFailed):
 class Commit:
     """A commit as jj sees it.
 
-    `workspaces` are those that stand on it, with their recorded roots; `refs` the bookmarks at it;
-    `here` whether it is that of the workspace that was asked. Settled: an ancestor of any bookmark
-    or tag; landed: of the target.
+    `change` is its change id, which all of its versions share; `workspaces` are those that stand on
+    it, as jj lists them, with their recorded roots; `refs` the bookmarks at it; `here` whether it
+    is that of the workspace that was asked. Settled: an ancestor of any bookmark or tag; landed: of
+    the target.
     """
 
     id: CommitId
+    change: str
     parents: tuple[CommitId, ...]
     description: str
     empty: bool
@@ -60,9 +67,10 @@ class Commit:
     landed: bool
     parents_settled: bool
 
-    def is_own(self, name: WorkspaceName) -> bool:
-        """Whether amending it touches this workspace and nothing of anybody else's."""
-        return set(self.workspaces) == {name} and not self.settled and self.id != ROOT
+    def is_own(self, entry: str) -> bool:
+        """Whether amending it touches the workspace that jj lists so and nothing of anybody
+        else's."""
+        return set(self.workspaces) == {entry} and not self.settled and self.id != ROOT
 
     def is_scratch(self) -> bool:
         """Whether it is nothing but our note that an attempt was made."""
@@ -82,6 +90,18 @@ class Ground:
     def path(self, name: WorkspaceName) -> Path:
         """Where the workspace's folder is, whether or not it is there."""
         return self.folder / name
+
+    def entry(self, name: WorkspaceName) -> str:
+        """What jj calls the workspace: two homes may work on beads of the same names."""
+        return f"{name}-{self.repository.home_tag}"
+
+    def at(self, name: WorkspaceName) -> str:
+        """The commit of a workspace, in jj's revset language."""
+        return f"{quoted(self.entry(name))}@"
+
+    def ref(self, kind: str, name: WorkspaceName) -> str:
+        """The ref that pins a commit for a workspace, under RESULTS or KEPT."""
+        return f"{kind}{self.repository.home_tag}/{name}"
 
     async def trouble(self, name: WorkspaceName) -> str:
         """Why the folder must not be touched, in a sentence; "" where it may.
@@ -108,20 +128,26 @@ class Ground:
     async def standing(self, name: WorkspaceName) -> Commit | None:
         """The commit of a workspace as jj has it, files not looked at; None where jj knows no such
         workspace."""
-        found = await self.commits(f"present({at(name)})")
+        found = await self.commits(f"present({self.at(name)})")
         return found[0] if found else None
 
     async def pin(self, kind: str, name: WorkspaceName) -> CommitId | None:
         """The commit pinned for a workspace under RESULTS or KEPT."""
-        said = await self.repository.git("for-each-ref", "--format=%(objectname)", f"{kind}{name}")
+        ref = self.ref(kind, name)
+        said = await self.repository.git("for-each-ref", "--format=%(objectname)", ref)
         return CommitId(said) if said else None
 
     async def not_ignored(self, name: WorkspaceName, paths: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """Those of the files and folders that no .gitignore excludes, asked of git."""
+        """Those of the files and folders that no .gitignore excludes, asked of git.
+
+        Lists outside of the workspace (`info/exclude`, `core.excludesFile`) do not count: one that
+        somebody else planted would make files pass for worthless.
+        """
         root = self.path(name)
         said = await self.repository.git(
-            *(f"--work-tree={root}", "-C", str(root), "ls-files", "--others", "--exclude-standard"),
-            env={"GIT_INDEX_FILE": str(root / ".jj" / "no-index")},
+            *(f"--work-tree={root}", "-C", str(root)),
+            *("ls-files", "--others", "--exclude-per-directory=.gitignore"),
+            env={"GIT_INDEX_FILE": NO_INDEX},
         )
         untracked = map(folders.unquoted, said.splitlines())
         return await asyncio.to_thread(folders.among, paths, untracked)
@@ -143,11 +169,6 @@ def mark(bead: BeadId, attempt: int) -> str:
     return f"{bead}: attempt {attempt} {MARK}"
 
 
-def at(name: WorkspaceName) -> str:
-    """The commit of a workspace, in jj's revset language."""
-    return f"{quoted(name)}@"
-
-
 def quoted(text: str) -> str:
     """A string as jj's languages write it."""
     return json.dumps(text, ensure_ascii=False)
@@ -164,6 +185,7 @@ def _template(target: str) -> str:
     places = 'working_copies.map(|w| json(w.name()) ++ ":" ++ json(w.root())).join(",")'
     fields = {
         "id": "json(commit_id)",
+        "change": "json(change_id)",
         "parents": "json(parents.map(|p| p.commit_id()))",
         "description": "json(description)",
         "empty": "json(empty)",

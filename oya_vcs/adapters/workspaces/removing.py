@@ -95,7 +95,7 @@ async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, Co
             await _refuse_elsewhere(ground, name, standing)
             commit = await rescue.secured(ground, name, standing)
             pinned = commit.id if await _pin(ground, effect, commit) else None
-        held = await _files(ground, commit, f"{KEPT}{name}" if pinned else commit.id)
+        held = await _files(ground, commit, ground.ref(KEPT, name) if pinned else commit.id)
         drift = await asyncio.to_thread(_drift, path, held)
         await _refuse_unkept(ground, name, drift)
         if commit.conflict or not drift.different:
@@ -114,7 +114,7 @@ async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, Co
 
 
 async def _refuse_elsewhere(ground: Ground, name: WorkspaceName, standing: Commit | None) -> None:
-    root = standing.workspaces.get(name) if standing else None
+    root = standing.workspaces.get(ground.entry(name)) if standing else None
     path = ground.path(name)
     if root is not None and await asyncio.to_thread(os.path.realpath, path) != root:
         raise Unusable(
@@ -132,7 +132,7 @@ async def _pin(ground: Ground, effect: RemoveWorkspace, commit: Commit) -> bool:
             return False
     elif await _same_tree(ground, commit.id, effect.kept_as):
         return False
-    pin = f"{KEPT}{effect.workspace}"
+    pin = ground.ref(KEPT, effect.workspace)
     await ground.repository.git("update-ref", "--no-deref", pin, commit.id)
     return True
 
@@ -175,7 +175,8 @@ async def _refuse_unkept(ground: Ground, name: WorkspaceName, drift: folders.Dri
     if kept:
         raise Unusable(
             f"Workspace {name} was not removed: jj records neither repositories within a workspace "
-            f"nor names that are not UTF-8, and nothing else keeps these: {_some(kept)}.",
+            "nor names that are not UTF-8, nor what info/exclude names, and nothing else keeps "
+            f"these: {_some(kept)}.",
             hint=f"Move what is needed out of {ground.path(name)} and delete the rest.",
         )
 
@@ -189,15 +190,16 @@ async def _forget(
     `jj log`, since a pin keeps it (`jj new ID` brings it back); the pin of work that has landed
     goes, since the target keeps it.
     """
-    own = last.is_own(effect.workspace)
+    entry = ground.entry(effect.workspace)
+    own = last.is_own(entry)
     if own and last.is_scratch() and last.id != effect.kept_as:
         await ground.repository.jj("abandon", last.id)
         own = False
-    await ground.repository.jj("workspace", "forget", effect.workspace)
+    await ground.repository.jj("workspace", "forget", entry)
     if own and last.id in (pinned, effect.kept_as):
         await ground.repository.jj("abandon", last.id)
     if effect.landed:
-        pin = f"{RESULTS}{effect.workspace}"
+        pin = ground.ref(RESULTS, effect.workspace)
         await ground.repository.git("update-ref", "--no-deref", "--stdin", stdin=f"delete {pin}\n")
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from oya_vcs.adapters.workspaces import folders
-from oya_vcs.adapters.workspaces.ground import MARK, Commit, Ground, Unusable, at
+from oya_vcs.adapters.workspaces.ground import MARK, Commit, Ground, Unusable
 from oya_vcs.core.ids import CommitId, WorkspaceName
 from oya_vcs.errors import WorldFailed
 
@@ -32,7 +32,7 @@ async def stand_alone(
     """
     if standing is None:
         await take_up(ground, name)
-    elif not standing.is_own(name):
+    elif not standing.is_own(ground.entry(name)):
         await _step_onto(ground, name, standing.id)
         return standing
     return None
@@ -66,12 +66,12 @@ async def secured(ground: Ground, name: WorkspaceName, standing: Commit | None) 
     """
     await stand_alone(ground, name, standing)
     try:
-        return (await recorded(ground, name, at(name)))[0]
+        return (await recorded(ground, name, ground.at(name)))[0]
     except WorldFailed as error:
         if not is_lost(error):
             raise
     await take_up(ground, name)
-    return (await recorded(ground, name, at(name)))[0]
+    return (await recorded(ground, name, ground.at(name)))[0]
 
 
 async def take_up(ground: Ground, name: WorkspaceName) -> None:
@@ -81,16 +81,16 @@ async def take_up(ground: Ground, name: WorkspaceName) -> None:
     """
     path = ground.path(name)
     checkout = await asyncio.to_thread(folders.checked_out, path)
-    if checkout is None or checkout[1] != name:
+    if checkout is None or checkout[1] != ground.entry(name):
         whose = f"belongs to workspace {checkout[1]}" if checkout else "is in a state unknown to us"
         raise Unusable(
             f"The folder of workspace {name} {whose}; it was left alone.",
             hint=f"Look at {path} with jj, save what is worth it, and delete the folder.",
         )
-    filled = (await ground.commits(at(name), at_operation=checkout[0]))[0]
+    filled = (await ground.commits(ground.at(name), at_operation=checkout[0]))[0]
     lost = await ground.standing(name)
     await _step_onto(ground, name, *(filled.parents if filled.is_scratch() else (filled.id,)))
-    if lost is not None and lost.is_own(name) and lost.is_scratch():
+    if lost is not None and lost.is_own(ground.entry(name)) and lost.is_scratch():
         await ground.repository.jj("abandon", lost.id)
 
 

@@ -99,9 +99,11 @@ async def _entries(ground: Ground) -> frozenset[WorkspaceName]:
     )
     found = set()
     for line in said.splitlines():
-        name, root = (json.loads(part) for part in line.split("\t"))
-        if root is not None and Path(root) == await asyncio.to_thread(_real, ground.path(name)):
-            found.add(WorkspaceName(name))
+        entry, root = (json.loads(part) for part in line.split("\t"))
+        name = WorkspaceName(entry.removesuffix(f"-{ground.repository.home_tag}"))
+        ours = root is not None and entry == ground.entry(name)
+        if ours and Path(root) == await asyncio.to_thread(_real, ground.path(name)):
+            found.add(name)
     return frozenset(found)
 
 

@@ -32,14 +32,14 @@ def _assert_landed_once(project: Project, beads: list[dict[str, object]]) -> Non
     project.assert_no_leaks()
 
 
-def _counting_worker(project: Project, work_s: float = 0.05) -> str:
-    """A worker that notes its execution key outside its workspace, works a little, and writes a
-    file."""
+def _counting_worker(project: Project, slow: str = "none") -> str:
+    """A worker that notes its execution key outside its workspace, works a little (longer for beads
+    of the shell pattern `slow`), and writes a file."""
     path = project.folder / "worker.sh"
     path.write_text(
         "#!/bin/sh\n"
         f'echo "$OYA_EXECUTION_KEY" >> "{project.folder}/starts.log"\n'
-        f"sleep {work_s}\n"
+        f'case "$OYA_BEAD_ID" in {slow}) sleep 1.5;; *) sleep 0.05;; esac\n'
         'echo "$OYA_BEAD_ID" > "$OYA_BEAD_ID.txt"\n'
     )
     path.chmod(0o755)
@@ -92,11 +92,15 @@ def test_death_at_each_boundary_of_each_effect(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("colocate", [True, False], ids=["colocated", "plain"])
 def test_twenty_five_random_kills_in_one_run(new_project: NewProject, *, colocate: bool) -> None:
-    """20 beads, 25 SIGKILLs at seeded moments, then a run to the end: each bead exactly once."""
+    """20 beads, 25 SIGKILLs at seeded moments, then a run to the end: each bead exactly once.
+
+    Half of the beads are quick and land between the kills; the others take longer than any of
+    those lives lasts, so that the run cannot end before the last kill.
+    """
     project = new_project(colocate=colocate, files=100)
     beads = plan_beads(20)
     file = project.beads(*beads)
-    worker = _counting_worker(project, work_s=0.4)
+    worker = _counting_worker(project, slow="b1?|end")
     argv = ["run", str(file), "--repo", str(project.root), "--worker", worker, "--slots", "4"]
     dice = random.Random(20)
     kills = 0

@@ -153,5 +153,5 @@ async def test_the_plan_reads_checks_as_it_reads_all_else(
         "last": "environment",
         "more": "x",
     }
-    with pytest.raises(ConfigurationInvalid, match="oya.toml"):
+    with pytest.raises(ConfigurationInvalid, match=r"oya\.toml"):
         plan.checks_at("[")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from oya_vcs.adapters.jj import JjRepository, Programs, open_repository
+from oya_vcs.adapters.workspaces.ground import Ground
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import CommitId
+from oya_vcs.core.ids import CommitId, WorkspaceName
 from tests.integration.conftest import UserRepo
 from tests.integration.local_changes import Changes, no_report
 
@@ -160,9 +161,26 @@ async def test_view_is_made_again_when_it_is_not_ours(
     assert [path for path in programs.home.iterdir() if path.name.startswith(".")] == []
 
 
+async def test_planted_exclusions_hide_no_files(changes: Changes, tmp_path: Path) -> None:
+    """What keeps a file from being missed is a .gitignore beside it, and nothing in the git
+    folder."""
+    name = WorkspaceName("one")
+    ground = Ground(
+        repository=changes.repository, folder=tmp_path, trash=tmp_path / "trash", target="main"
+    )
+    (tmp_path / name / ".jj").mkdir(parents=True)
+    for file, text in (("kept", ""), ("made.o", ""), (".gitignore", "*.o\n")):
+        (tmp_path / name / file).write_text(text)
+    rules = git_dir(changes) / "info" / "exclude"
+    rules.parent.mkdir(exist_ok=True)
+    rules.write_text("*\n")
+    changes.git("config", "core.excludesFile", str(rules))
+    assert await ground.not_ignored(name, (b"kept", b"made.o")) == (b"kept",)
+
+
 PLANT = """
     store=$(dirname "$(cat .git/objects/info/alternates)")
-    for dir in .git "$store" $(find {home} -name config -printf '%h ') {home}/checkouts/*/keeper/.git
+    for dir in .git "$store" $(find {home} -name config -printf '%h ')
     do
         mkdir -p "$dir/info"
         echo '* filter=x' > "$dir/info/attributes"
@@ -207,7 +225,8 @@ async def test_files_left_in_a_submodule_are_gone(changes: Changes, tmp_path: Pa
     tree = changes.git("write-tree", index=index)
     head = changes.git("commit-tree", tree, "-p", changes.commit("main"), "-m", "Work")
     built = await changes.built(CommitId(head))
-    checks = {"leave": "touch sub/evil; git init -q sub", "look": 'test -z "$(ls -A sub)"'}
+    look = 'test -z "$(ls -A sub)"'
+    checks = {"a": "touch sub/evil", "b": f"{look} && git init -q sub", "c": look}
     event = await changes.forge(checks).do(*changes.check(built.commit), no_report)
     assert isinstance(event, e.ChecksFinished)
     assert event.reason is None, event.detail

@@ -8,9 +8,11 @@ touched; `open_daemon` builds and runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters import jj
@@ -31,21 +33,26 @@ from oya_vcs.config import (
     user_config,
 )
 from oya_vcs.core import events as e
-from oya_vcs.core.beads import Bead, State
-from oya_vcs.core.graph import order
-from oya_vcs.core.ids import BeadId, CommitId, RepoId, WorkspaceName
-from oya_vcs.core.intake import take_in
+from oya_vcs.core.ids import CommitId
 from oya_vcs.core.policy import Policy
-from oya_vcs.core.spec import BeadSpec
-from oya_vcs.core.world import Repo, Workspace, World
-from oya_vcs.errors import ConfigurationInvalid, InputInvalid, NotFound
+from oya_vcs.core.standing import everything
+from oya_vcs.core.world import World
+from oya_vcs.errors import ConfigurationInvalid, OyaError, WorldFailed
+from oya_vcs.journal.disk import require_well
 from oya_vcs.journal.lock import HomeLock
-from oya_vcs.journal.reader import require
-from oya_vcs.journal.replay import replay
+from oya_vcs.journal.proof import Proof
+from oya_vcs.journal.reader import open_reader
+from oya_vcs.journal.restart import Restored, keep, restore
+from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Feed
+from oya_vcs.runtime.checkpointer import Checkpointer
+from oya_vcs.runtime.daemon import Daemon, Life
 from oya_vcs.runtime.engine import Engine, tick
+from oya_vcs.runtime.lives import Lives
 from oya_vcs.runtime.outbox import Gate, Outbox, no_gate
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +69,7 @@ class Plan:
     @property
     def programs(self) -> Programs:
         """jj and git, with a private home for their configuration."""
-        return _programs(self.home, self.tools, self.environ)
+        return programs_of(self.home, self.tools, self.environ)
 
     @property
     def policy(self) -> Policy:
@@ -75,7 +82,8 @@ class Plan:
         )
 
 
-def _programs(home: Home, tools: Tools, environ: Mapping[str, str]) -> Programs:
+def programs_of(home: Home, tools: Tools, environ: Mapping[str, str]) -> Programs:
+    """jj and git with a private home, and where the user's own configuration is."""
     return Programs(
         jj=tools.jj,
         git=tools.git,
@@ -110,7 +118,7 @@ async def find_plan(
     tools = find_tools(tools_folder(), environ)
     file = config_file or user_config()
     repository = await open_repository(
-        root, workspaces=home.workspaces, programs=_programs(home, tools, environ)
+        root, workspaces=home.workspaces, programs=programs_of(home, tools, environ)
     )
     await asyncio.to_thread(_require_home_outside, home, repository)
     target = target_of(root, file, environ, flags)
@@ -171,184 +179,119 @@ async def _require_worker(
         )
 
 
-@dataclass(slots=True)
-class Daemon:
-    """A running daemon of one repository. Made by `open_daemon`."""
-
-    engine: Engine
-    repo: RepoId
-    root: Path
-    target: str
-    resumed: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def world(self) -> World:
-        """The state as of now."""
-        return self.engine.world
-
-    async def submit(self, beads: Sequence[BeadSpec]) -> int:
-        """Record beads that are new or revised, dependencies first, as one step; returns how many,
-        after the fsync.
-
-        What was not taken up, and why, is added to `notes`. Raises InputInvalid, with nothing
-        recorded, where an id belongs to another repository.
-        """
-        by_id = {one.id: one for one in beads}
-        needs = {one.id: [need for need in one.needs if need in by_id] for one in beads}
-        intakes = [take_in(self.world, self.repo, by_id[one]) for one in order(needs)]
-        self.notes += [intake.note for intake in intakes if intake.note]
-        events = [intake.event for intake in intakes if intake.event is not None]
-        if events:
-            await self.engine.offer(*events)
-        return len(events)
-
-    async def rest(self) -> World:
-        """Work until nothing more can be done; returns the state then."""
-        await self.engine.offer(e.Ticked())
-        await self.engine.settled()
-        return self.world
-
-
 @asynccontextmanager
 async def open_daemon(
-    plan: Plan, *, feeds: Sequence[Feed] = (), gate: Gate = no_gate
+    plan: Plan,
+    *,
+    feeds: Sequence[Feed] = (),
+    gate: Gate = no_gate,
+    show: Callable[[World], None] = lambda _world: None,
+    say: Callable[[str], None] = log.warning,
 ) -> AsyncIterator[Daemon]:
     """Take the home, read the record, take up what a dead daemon left, and run until the block
-    ends.
+    ends. `show` is handed the state at the beginning of each life, `say` sentences for people.
 
+    While the disk refuses the journal the daemon waits, and goes on by itself (`runtime/lives.py`).
     On the way out workers are stopped and waited for; what they had not finished stays open in the
     record and is taken up by the next daemon. Raises Locked where another daemon has the home.
     """
-    with HomeLock(plan.home.lock):
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Life]:
         journal = await asyncio.to_thread(SqliteJournal, plan.home.journal)
         try:
-            async with _running(plan, journal, feeds, gate) as daemon:
-                yield daemon
+            async with _running(plan, journal, feeds, gate) as life:
+                show(life.engine.world)
+                yield life
         finally:
             await asyncio.to_thread(journal.close)
+
+    ask = partial(asyncio.to_thread, require_well, plan.home.root)
+    with HomeLock(plan.home.lock):
+        async with Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives:
+            yield Daemon(lives)
 
 
 @asynccontextmanager
 async def _running(
     plan: Plan, journal: SqliteJournal, feeds: Sequence[Feed], gate: Gate
-) -> AsyncIterator[Daemon]:
+) -> AsyncIterator[Life]:
     clock = SystemClock()
-    world = await asyncio.to_thread(lambda: replay(journal.read()))
-    engine = Engine(world=world, journal=journal, clock=clock, policy=plan.policy)
+    restored = await asyncio.to_thread(read_record, plan.home)
+    world = restored.world
+    await journal.refill(everything(world))
+    engine = Engine(world=world, journal=journal, clock=clock, policy=plan.policy, seq=restored.seq)
+    checkpointer = Checkpointer(
+        engine=engine,
+        encode=encode,
+        write=partial(keep, plan.home.journal, plan.home.checkpoints),
+        clock=clock,
+        seq=restored.since,
+    )
     repository = await open_repository(
         plan.root, workspaces=plan.home.workspaces, programs=plan.programs
     )
     await repository.prepare()
     outbox = Outbox(
         performers=_performers(plan, repository),
+        executor=engine.executor,
         offer=engine.offer,
         clock=clock,
         repo=repository.id,
         gate=gate,
+        is_well=partial(_is_well, plan.home),
     )
     for feed in (outbox, *feeds):
         engine.listen(feed)
     left_open = {key: one for key, one in world.open.items() if one.repo == repository.id}
-    daemon = Daemon(
-        engine=engine, repo=repository.id, root=plan.root, target=plan.config.repo.target
+    life = Life(
+        engine=engine,
+        repo=repository.id,
+        root=plan.root,
+        target=plan.config.repo.target,
+        resumed=len(left_open),
     )
-    daemon.resumed = len(left_open)
     outbox.recover(left_open)
-    await _greet(daemon)
-    ticking = asyncio.create_task(tick(engine, clock), name="ticker")
+    beside = [
+        asyncio.create_task(tick(engine, clock), name="ticker"),
+        asyncio.create_task(checkpointer.run(), name="checkpointer"),
+    ]
+    proof = Proof(plan.home.journal, restored.since, journal.refuse)
     try:
-        yield daemon
+        await _greet(life)
+        yield life
     finally:
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await outbox.close()
+        await asyncio.to_thread(proof.close)
+        with suppress(OyaError):  # an engine that failed has told who waits for it
+            await checkpointer.take()
 
 
-@asynccontextmanager
-async def _record_of(home: Home) -> AsyncIterator[tuple[World, SqliteJournal]]:
-    """The record of a home, for a command that starts no work. Raises Locked and NotFound."""
-    require(home.journal)
-    with HomeLock(home.lock):
-        journal = await asyncio.to_thread(SqliteJournal, home.journal)
-        try:
-            yield await asyncio.to_thread(lambda: replay(journal.read())), journal
-        finally:
-            await asyncio.to_thread(journal.close)
+def read_record(home: Home) -> Restored:
+    """The state that the record of a home adds up to. Raises NotFound and JournalCorrupt."""
+    with open_reader(home.journal) as reader:
+        return restore(reader, home.checkpoints)
 
 
-def _idle(world: World, journal: SqliteJournal, repo: RepoId) -> Engine:
-    """An engine that takes facts and starts nothing."""
-    policy = Policy(repo=repo, slots=1, attempts_max=1, backoff_ms=1, idle=True)
-    return Engine(world=world, journal=journal, clock=SystemClock(), policy=policy)
+async def _is_well(home: Home) -> bool:
+    try:
+        await asyncio.to_thread(require_well, home.root)
+    except WorldFailed:
+        return False
+    return True
 
 
-def find_bead(world: World, name: BeadId) -> Bead:
-    """The bead of that name. Raises NotFound, with the way to all of them."""
-    found = world.beads.get(name)
-    if found is None:
-        message = f"There is no bead {name!r} in this home."
-        raise NotFound(message, "`oya-vcs bead list` lists all of them; --home names another home.")
-    return found
-
-
-async def retry(home: Home, name: BeadId) -> Bead:
-    """Give a failed bead new attempts; the next run takes it up. Raises NotFound, Locked where a
-    daemon has the home, and InputInvalid for a bead that has not failed."""
-    async with _record_of(home) as (world, journal):
-        bead = find_bead(world, name)
-        if bead.state is not State.FAILED:
-            message = f"Bead {name} is {bead.state}; only a failed one can be retried."
-            raise InputInvalid(message, "`oya-vcs bead list --state failed` lists those.")
-        await _idle(world, journal, bead.repo).offer(e.BeadRetried(bead=name))
-        return bead
-
-
-async def discard(
-    home: Home, names: Collection[WorkspaceName]
-) -> Mapping[WorkspaceName, Workspace]:
-    """Pin and remove kept workspaces, and do nothing else; returns every workspace as it is then.
-
-    Raises Locked where a daemon has the home.
-    """
-    async with _record_of(home) as (world, journal):
-        chosen = [world.workspaces[name] for name in names]
-        for repo in sorted({one.repo for one in chosen}):
-            here = [one for one in chosen if one.repo == repo]
-            await _discard_in(world, journal, home, world.repos[repo], here)
-        return world.workspaces
-
-
-async def _discard_in(
-    world: World, journal: SqliteJournal, home: Home, repo: Repo, chosen: Sequence[Workspace]
-) -> None:
-    environ = environment()
-    tools = find_tools(tools_folder(), environ)
-    repository = await open_repository(
-        Path(repo.path), workspaces=home.workspaces, programs=_programs(home, tools, environ)
-    )
-    await repository.prepare()
-    engine = _idle(world, journal, repo.id)
-    outbox = Outbox(
-        performers=[_workspaces(home, repository, repo.target)],
-        offer=engine.offer,
-        clock=SystemClock(),
-        repo=repo.id,
-    )
-    engine.listen(outbox)
-    facts = [e.WorkspaceDiscarded(bead=one.bead, workspace=one.name) for one in chosen]
-    await engine.offer(*facts)
-    await outbox.drain()
-
-
-async def _greet(daemon: Daemon) -> None:
+async def _greet(life: Life) -> None:
     """Register the repository, and let a queue that was paused look again."""
-    known = daemon.world.repos.get(daemon.repo)
-    if known is None or known.target != daemon.target:
-        event = e.RepoRegistered(repo=daemon.repo, path=str(daemon.root), target=daemon.target)
-        await daemon.engine.offer(event)
+    known = life.engine.world.repos.get(life.repo)
+    if known is None or known.target != life.target:
+        event = e.RepoRegistered(repo=life.repo, path=str(life.root), target=life.target)
+        await life.engine.offer(event)
     if known is not None and (known.queue.paused or known.queue.held):
-        await daemon.engine.offer(e.QueueResumed(repo=daemon.repo))
+        await life.engine.offer(e.QueueResumed(repo=life.repo))
 
 
 def _performers(
@@ -356,7 +299,7 @@ def _performers(
 ) -> tuple[JjWorkspaces, CommandWorkers, LocalForge]:
     home, config = plan.home, plan.config
     runner = ReaperRunner(home.runs, SystemClock())
-    workspaces = _workspaces(home, repository, config.repo.target)
+    workspaces = workspaces_of(home, repository, config.repo.target)
     workers = CommandWorkers(
         runner, settings=config.worker, logs=home.logs, runs=home.runs, environ=plan.environ
     )
@@ -373,6 +316,7 @@ def _performers(
     return workspaces, workers, forge
 
 
-def _workspaces(home: Home, repository: JjRepository, target: str) -> JjWorkspaces:
+def workspaces_of(home: Home, repository: JjRepository, target: str) -> JjWorkspaces:
+    """The performer for the workspaces of a repository in a home."""
     folder = home.workspaces / repository.id
     return JjWorkspaces(repository, folder=folder, trash=home.trash, target=target)

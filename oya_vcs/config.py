@@ -320,6 +320,11 @@ class Home:
         return self.root / "journal.db"
 
     @property
+    def checkpoints(self) -> Path:
+        """What a start reads instead of the whole record."""
+        return self.root / "checkpoints"
+
+    @property
     def workspaces(self) -> Path:
         """One folder a repository, one below it an attempt."""
         return self.root / "workspaces"
@@ -386,11 +391,6 @@ def _xdg(env: Mapping[str, str], variable: str, default: str) -> Path:
 def templates_folder() -> Path:
     """`templates/`: in the wheel inside the package, in a checkout beside it."""
     return _data("templates")
-
-
-def hooks_folder() -> Path:
-    """`hooks/`: in the wheel inside the package, in a checkout beside it."""
-    return _data("hooks")
 
 
 def _data(name: str) -> Path:

@@ -95,6 +95,13 @@ class WorldFailed(OyaError):
         self.retryable = retryable
 
 
+class JournalStopped(WorldFailed):
+    """The disk refused the journal, which takes no more: what it acknowledged is safe, the rest may
+    be lost. Opening it anew, when the disk is well again, may go on; repeating the call may not."""
+
+    code = "journal_stopped"
+
+
 class SnapshotIncomplete(WorldFailed):
     """jj left files of a workspace out of its snapshot (and said so); nothing may be concluded from
     it."""

@@ -6,7 +6,7 @@ contract suite (`tests/contract`) that runs on both, for the record and for the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +16,7 @@ from typing import Protocol
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.events import Event, Reason
 from oya_vcs.core.ids import Key, RepoId
+from oya_vcs.core.standing import BeadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,27 @@ class Recorded:
 class Journal(Protocol):
     """The record. Append-only; what it acknowledged is on disk."""
 
-    def append(self, at_ms: int, events: Sequence[Event]) -> Awaitable[Sequence[Recorded]]:
+    def append(
+        self, at_ms: int, events: Sequence[Event], beads: Sequence[BeadRow] | None = None
+    ) -> Awaitable[Sequence[Recorded]]:
         """Queue the events as one transaction, at once and in call order; resolved after the fsync.
 
+        `beads` are the rows of the beads that the events changed, for queries; they are kept in the
+        same transaction. None (the caller has no rows) ends that, until the next `refill`.
         Raises WorldFailed (through the awaitable) when the disk refuses; the transaction then
         counts as not written (after a failed fsync it may still be there, whole, at the next
         start), and the journal takes no more.
         """
+        ...
+
+    async def refill(self, beads: Iterable[BeadRow]) -> None:
+        """Begin to keep rows of beads: `beads` are those of every event appended so far. Nothing
+        is done, and none of them is drawn, where the journal has them already."""
+        ...
+
+    async def find(self, key: str) -> Recorded | None:
+        """The event with this unique key that is on disk, or None. Raises JournalCorrupt where it
+        is damaged, WorldFailed where the disk refuses."""
         ...
 
     def read(self, after: int = 0) -> Iterator[Recorded]:

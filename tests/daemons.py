@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from oya_vcs.adapters.clock import ManualClock
@@ -21,6 +21,7 @@ from oya_vcs.core.ids import BeadId, Key, RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
 from oya_vcs.errors import WorldFailed
 from oya_vcs.journal.replay import replay
@@ -84,6 +85,8 @@ class Daemon:
     clock: ManualClock = field(default_factory=ManualClock)
     no_checks: bool = False
     refusals: Counter[type[f.Effect]] = field(default_factory=Counter)
+    watch: Callable[[Engine], None] = lambda _engine: None
+    """Sees the engine of each life before it begins."""
 
     def refuse(self, kind: type[f.Effect], *, times: int) -> None:
         """Let the outside refuse this kind of effect so many times."""
@@ -98,20 +101,26 @@ class Daemon:
         """One life: replay, submit, work until nothing can happen or until killed. Returns the
         world."""
         kill = kill or Kill()
-        world = replay(self.journal.read())
+        rows = list(self.journal.read())
+        world = replay(rows)
         policy = Policy(
             repo=REPO, slots=self.slots, attempts_max=self.attempts_max, backoff_ms=1_000
         )
-        engine = Engine(world=world, journal=self.journal, clock=self.clock, policy=policy)
+        engine = Engine(
+            world=world, journal=self.journal, clock=self.clock, policy=policy, seq=len(rows)
+        )
         performer = Refusing(self)
         outbox = Outbox(
             performers=[performer],
+            executor=engine.executor,
             offer=engine.offer,
             clock=self.clock,
             repo=REPO,
             gate=kill.gate,
         )
         engine.listen(outbox)
+        self.watch(engine)
+        await self.journal.refill(everything(world))
         outbox.recover(world.open)
         ticking = asyncio.create_task(tick(engine, self.clock))
         try:

@@ -206,9 +206,13 @@ class Project:
         }
         assert folders == recorded
         assert not any(self.home.glob("trash/*"))
+
+    def assert_no_needless_pins(self) -> None:
+        """What has landed is kept by the target alone."""
         pins = self.git("for-each-ref", "--format=%(refname) %(objectname)", "refs/oya/results")
         on_target = set(self.git("rev-list", "refs/heads/main").splitlines())
-        assert not [pin for pin in pins.splitlines() if pin.split()[1] in on_target]
+        left = [pin for pin in pins.splitlines() if pin.split()[1] in on_target]
+        assert not left, left
 
     def assert_landed_trees_were_tested(self) -> None:
         """Every commit of the target's first-parent line after the first was tested with that very

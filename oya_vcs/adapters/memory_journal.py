@@ -12,9 +12,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from oya_vcs.core.beads import State
 from oya_vcs.core.events import Event
+from oya_vcs.core.ids import BeadId
+from oya_vcs.core.standing import BeadRow
 from oya_vcs.errors import Bug, OyaError, WorldFailed
 from oya_vcs.ports import Recorded
+
+_Append = tuple[
+    asyncio.Future[Sequence[Recorded]], tuple[Recorded, ...], tuple[BeadRow, ...] | None
+]
 
 
 class MemoryJournal:
@@ -22,14 +29,18 @@ class MemoryJournal:
 
     def __init__(self, rows: Iterable[Recorded] = ()) -> None:
         self._rows = list(rows)
-        self._keys = {row.event.unique for row in self._rows} - {None}
+        self._keys = {row.event.unique: row for row in self._rows if row.event.unique is not None}
         self._next_seq = len(self._rows) + 1
-        self._waiting: list[tuple[asyncio.Future[Sequence[Recorded]], tuple[Recorded, ...]]] = []
+        self._waiting: list[_Append] = []
+        self.beads: dict[BeadId, BeadRow] | None = None
+        """The row of each bead, as a new one, by the last event; None where none are kept."""
         self._held = False
         self._closed = False
         self._refusal: Callable[[], OyaError] | None = None
 
-    def append(self, at_ms: int, events: Sequence[Event]) -> Awaitable[Sequence[Recorded]]:
+    def append(
+        self, at_ms: int, events: Sequence[Event], beads: Sequence[BeadRow] | None = None
+    ) -> Awaitable[Sequence[Recorded]]:
         """As the port says. Raises Bug through the awaitable for a unique key that is there."""
         if self._closed:
             raise Bug("An append came after the journal in memory was closed.")
@@ -42,9 +53,20 @@ class MemoryJournal:
             Recorded(seq, at_ms, event) for seq, event in enumerate(events, self._next_seq)
         )
         self._next_seq += len(rows)
-        self._waiting.append((future, rows))
+        kept = beads if events else ()
+        self._waiting.append((future, rows, None if kept is None else tuple(kept)))
         loop.call_soon(self._settle)
         return future
+
+    async def refill(self, beads: Iterable[BeadRow]) -> None:
+        """As the port says."""
+        self._settle()
+        if self.beads is None:
+            self.beads = {row.id: row for row in beads}
+
+    async def find(self, key: str) -> Recorded | None:
+        """As the port says."""
+        return self._keys.get(key)
 
     def read(self, after: int = 0) -> Iterator[Recorded]:
         """Every event with `seq` greater than `after` that is settled when reading begins."""
@@ -75,9 +97,9 @@ class MemoryJournal:
         if self._held:
             return
         waiting, self._waiting = self._waiting, []
-        for future, rows in waiting:
+        for future, rows, beads in waiting:
             if self._refusal is None:
-                self._keep(rows)
+                self._keep(rows, beads)
             if future.done() or future.get_loop().is_closed():
                 continue
             if self._refusal is None:
@@ -85,13 +107,22 @@ class MemoryJournal:
             else:
                 future.set_exception(self._refusal())
 
-    def _keep(self, rows: tuple[Recorded, ...]) -> None:
+    def _keep(self, rows: tuple[Recorded, ...], beads: tuple[BeadRow, ...] | None) -> None:
         """Keep the transaction whole, or refuse it and everything after it."""
-        keys = [row.event.unique for row in rows if row.event.unique is not None]
+        keyed = [(row.event.unique, row) for row in rows if row.event.unique is not None]
+        keys = [key for key, _ in keyed]
         twice = [key for at, key in enumerate(keys) if key in self._keys or key in keys[:at]]
         if twice:
             message = f"An event with the key {twice[0]!r} is in the journal already."
             self._refusal = partial(Bug, message)
             return
-        self._keys.update(keys)
+        self._keys.update(keyed)
         self._rows.extend(rows)
+        if beads is None or self.beads is None:
+            self.beads = None
+            return
+        landed = {row.id for row in beads if row.state == State.LANDED}
+        for row in beads:
+            needs = self.beads[row.id].needs if row.needs is None else row.needs
+            left = () if row.id in landed else (one for one in needs or () if one not in landed)
+            self.beads[row.id] = row._replace(needs=tuple(left), new=True)

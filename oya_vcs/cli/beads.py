@@ -1,5 +1,5 @@
-"""`oya-vcs bead`: every bead with its state and reason; one bead with its story; another try for a
-failed one."""
+"""`oya-vcs bead`: every bead with its state and reason; one bead with its story; what is ready,
+what is blocked, and the chain of one bead; another try for a failed one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import argparse
 import asyncio
 from collections.abc import Callable
 
-from oya_vcs.bootstrap import find_bead, retry
-from oya_vcs.cli.output import Output, table
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.cli.output import Output, duration, table
 from oya_vcs.cli.places import home_of
-from oya_vcs.cli.reading import clock_time, is_live, record, row_data, world_of
+from oya_vcs.cli.reading import beads_of, clock_time, is_live, record, row_data, world_of
 from oya_vcs.cli.summary import SHORT, bead_data
 from oya_vcs.core.beads import State
-from oya_vcs.core.explain import explain
+from oya_vcs.core.explain import NAMED_MAX, explain
 from oya_vcs.core.ids import BeadId
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
+from oya_vcs.housekeeping import find_bead, missing_bead, retry
+from oya_vcs.journal.queries import Blocked, Chain, Standing
 
 
 def bead(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -60,6 +62,74 @@ def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
+def _ready(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    now_ms = SystemClock().now_ms()
+    with beads_of(arguments) as beads:
+        found = beads.ready()
+    rows = [(one.id, f"P{one.priority}", _age(one, now_ms), one.title) for one in found]
+    text = table(("bead", "priority", "ready for", ""), rows) if rows else "No bead is ready."
+    output.answer("bead-ready", [_plain(one) for one in found], text)
+    return ExitCode.DONE
+
+
+def _blocked(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    with beads_of(arguments) as beads:
+        found = beads.blocked()
+    rows = [(one.bead.id, _waits_for(one), one.bead.title) for one in found]
+    text = table(("bead", "waits for", ""), rows) if rows else "No bead waits for another one."
+    data = [
+        {
+            **_plain(one.bead),
+            "waits_for": [{"id": need, "state": str(state)} for need, state in one.waits_for],
+        }
+        for one in found
+    ]
+    output.answer("bead-blocked", data, text)
+    return ExitCode.DONE
+
+
+def _waits_for(one: Blocked) -> str:
+    named = [f"{need} ({state})" for need, state in one.waits_for[:NAMED_MAX]]
+    rest = len(one.waits_for) - len(named)
+    return ", ".join(named) + (f" and {rest} more" if rest else "")
+
+
+def _chain(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    now_ms = SystemClock().now_ms()
+    with beads_of(arguments) as beads:
+        found = beads.chain(BeadId(arguments.bead))
+    if found is None:
+        raise missing_bead(BeadId(arguments.bead))
+    marked = [("", one) for one in found.below] + [(">", found.bead)]
+    marked += [("", one) for one in found.above]
+    rows = [(mark, one.id, one.state, _age(one, now_ms), one.title) for mark, one in marked]
+    text = f"{table(('', 'bead', 'state', 'for', ''), rows)}\n{_length(found)}"
+    data = {
+        "bead": _plain(found.bead),
+        "below": [_plain(one) for one in found.below],
+        "above": [_plain(one) for one in found.above],
+    }
+    output.answer("bead-chain", data, text)
+    return ExitCode.DONE
+
+
+def _length(chain: Chain) -> str:
+    if chain.bead.state is State.LANDED:
+        return f"{chain.bead.id} has landed; nothing waits for it any more."
+    return (
+        f"{chain.bead.id} waits for a chain of {len(chain.below)}; the longest chain that waits"
+        f" for it has {len(chain.above)}."
+    )
+
+
+def _age(one: Standing, now_ms: int) -> str:
+    return duration(max(0, now_ms - one.since_ms))
+
+
+def _plain(one: Standing) -> dict[str, object]:
+    return {**one._asdict(), "state": str(one.state)}
+
+
 def _headline(event: object) -> str:
     """An event's name and the few words of it that tell people most."""
     effect = getattr(event, "effect", None)
@@ -85,5 +155,8 @@ def _retry(arguments: argparse.Namespace, output: Output) -> ExitCode:
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
     "list": _list,
     "show": _show,
+    "ready": _ready,
+    "blocked": _blocked,
+    "chain": _chain,
     "retry": _retry,
 }

@@ -1,6 +1,7 @@
-"""`oya-vcs bench`: what oya-vcs costs beyond what it stands on, both measured in one run.
+"""`oya-vcs bench [all|run|journal]`: what oya-vcs costs beyond what it stands on.
 
-Times are of this machine and this hour; the ratios are what counts.
+Each figure stands beside a baseline that was measured in the same run. Times are of this machine
+and this hour; the ratios are what counts.
 """
 
 from __future__ import annotations
@@ -8,97 +9,133 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from oya_vcs.adapters.clock import SystemClock, stopwatch
+from oya_vcs.adapters.clock import stopwatch
 from oya_vcs.adapters.jj.program import run_program
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.tracker import read_beads
+from oya_vcs.bench import appends, figures, replays, story, workflow
+from oya_vcs.bench.figures import Figure, median
 from oya_vcs.bootstrap import find_plan, open_daemon
 from oya_vcs.cli.demo import make_repository, user_environment
 from oya_vcs.cli.output import Output, table
 from oya_vcs.cli.run import worker_flags
 from oya_vcs.config import Home, environment, tools_folder
-from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId, RepoId
-from oya_vcs.core.policy import Policy
-from oya_vcs.core.spec import BeadSpec, spec_key
-from oya_vcs.core.world import World
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
-from oya_vcs.journal.measure import bench_raw_append
-from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.runtime.engine import Engine
+from oya_vcs.journal.measure import fill
 
 FILES = 500
 """Files of the repository that beads are measured on."""
-PRODUCERS = 64
-"""Tasks that offer facts at once."""
 WORKER = 'echo "$OYA_BEAD_ID" > "bench-$OYA_BEAD_ID.txt"'
 """The no-op worker: the least that can land."""
-MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
-"""What `--write` replaces in a file lies between these."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured thing beside its baseline. `ratio` above 1 means that ours is slower."""
-
-    what: str
-    ours: str
-    bare: str
-    ratio: float
+LEAST = {"beads": 2, "steps": 640, "events": 20_000, "rows": 1, "rounds": 1}
+"""What can be measured at all."""
 
 
 def bench(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    """Measure, print a table, and put it into a file where `--write` says so."""
-    if arguments.beads < 2 or arguments.steps < PRODUCERS:
-        message = "Too few to measure."
-        raise ConfigurationInvalid(message, f"Give --beads from 2, --steps from {PRODUCERS}.")
-    tools = find_tools(tools_folder(), environment())
-    folder = Path(tempfile.mkdtemp(prefix="oya-vcs-bench-"))
+    """Measure, print a table, put it into a file where `--write` says so, judge it with `--gate`.
+
+    Exit code 1 where the gate found a regression.
+    """
+    for name, least in LEAST.items():
+        if getattr(arguments, name) < least:
+            raise ConfigurationInvalid("Too few to measure.", f"Give --{name} from {least:,}.")
+    parts = ("run", "journal") if arguments.what == "all" else (arguments.what,)
+    found: list[Figure] = []
+    folder = Path(tempfile.mkdtemp(prefix="oya-vcs-bench-", dir=arguments.dir))
     try:
-        figures = [
-            *asyncio.run(_overhead(folder, tools, arguments.beads, output.say)),
-            *asyncio.run(_steps(folder, arguments.steps, output.say)),
-        ]
+        for part in parts:
+            measured = list(_PARTS[part](folder, arguments, output.say))
+            if arguments.write:
+                rows = [figures.HEAD, *(one.cells() for one in measured)]
+                figures.put(Path(arguments.write), part, _said(part, arguments), rows)
+            found += measured
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    rows = [(one.what, one.ours, one.bare, f"{one.ratio:.2f}") for one in figures]
-    head = ("what", "ours", "bare", "ratio")
-    if arguments.write:
-        _write(Path(arguments.write), head, rows, arguments)
-    data = [
-        {"what": one.what, "ours": one.ours, "bare": one.bare, "ratio": round(one.ratio, 3)}
-        for one in figures
-    ]
-    output.answer("bench", data, table(head, rows))
-    return ExitCode.DONE
+    worse = figures.regressed(found, Path(arguments.gate)) if arguments.gate else []
+    text = table(figures.HEAD, [one.cells() for one in found])
+    data = {"figures": [one.data() for one in found], "regressed": worse}
+    output.answer("bench", data, "\n".join([text, *worse]), ok=not worse)
+    return ExitCode.WORK_FAILED if worse else ExitCode.DONE
+
+
+def _said(part: str, arguments: argparse.Namespace) -> str:
+    flags = {
+        "run": f"--beads {arguments.beads} --steps {arguments.steps}",
+        "journal": f"--events {arguments.events} --rows {arguments.rows}",
+    }[part]
+    return (
+        f"`oya-vcs bench {part} {flags} --rounds {arguments.rounds}`, Python"
+        f" {platform.python_version()}, {platform.system()} {platform.machine()},"
+        f" {os.cpu_count()} processors, load average {os.getloadavg()[1]:.1f} over 5 minutes:"
+    )
+
+
+def _run(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    tools = find_tools(tools_folder(), environment())
+    yield from asyncio.run(_overhead(folder, tools, arguments.beads, arguments.rounds, say))
+    say(f"{arguments.steps} steps from {workflow.IN_FLIGHT} tasks, then their rows in a plain loop")
+    yield from workflow.steps(folder, arguments.steps)
+
+
+def _journal(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    rounds = arguments.rounds
+    say("a story of beads, to have real events")
+    told = asyncio.run(story.record())
+    say(f"appends: {rounds} rounds of {appends.GROUPED:,} events")
+    yield from appends.grouped(folder, told, rounds)
+    yield from appends.single(folder, told, rounds)
+    say(f"workflows: {rounds} rounds")
+    yield from workflow.workflows(folder, workflow.COUNT, rounds)
+    say(f"replay: {rounds} rounds of {arguments.events:,} events")
+    path = folder / "replay.db"
+    fill(path, told.rows(arguments.events))
+    yield from replays.replayed(path, rounds)
+    yield from replays.looked_up(path, told)
+    yield from replays.restarted(folder, path, rounds)
+    yield from replays.checkpointed(folder, told, rounds)
+    path.unlink()
+    say(f"appends behind {arguments.rows:,} events")
+    yield from appends.behind(folder, told, rounds, arguments.rows)
+
+
+_PARTS = {"run": _run, "journal": _journal}
 
 
 async def _overhead(
-    folder: Path, tools: Tools, beads: int, say: Callable[[str], None]
+    folder: Path, tools: Tools, beads: int, rounds: int, say: Callable[[str], None]
 ) -> list[Figure]:
-    """Seconds a bead with 1 and with 4 slots, against the same jj, git and process calls in a
-    row."""
-    say(f"{beads} no-op beads on {FILES} files: the bare calls, then 1 slot, then 4 slots")
-    bare = await _bare(folder / "bare", tools, beads)
-    figures = []
-    for slots in (1, 4):
-        spent = await _ours(folder / f"slots-{slots}", tools, beads, slots)
-        figures.append(
-            Figure(
-                f"a no-op bead, {slots} slot{'s' * (slots > 1)}",
-                f"{1000 * spent / beads:.0f} ms",
-                f"{1000 * bare / beads:.0f} ms",
-                spent / bare,
-            )
+    """Seconds a bead with 1 and with 4 slots, against the same jj, git and process calls in a row,
+    turn by turn."""
+    count = max(LEAST["beads"], beads // rounds)
+    say(f"{rounds} rounds of {count} no-op beads on {FILES} files: bare calls, 1 slot, 4 slots")
+    spent: dict[int, list[float]] = {0: [], 1: [], 4: []}
+    for number in range(rounds):
+        spent[0].append(await _bare(folder / f"bare-{number}", tools, count))
+        for slots in (1, 4):
+            place = folder / f"slots-{slots}-{number}"
+            spent[slots].append(await _ours(place, tools, count, slots))
+    bare = median(spent[0])
+    return [
+        Figure(
+            name=f"bead-{slots}",
+            what=f"a no-op bead, {slots} slot{'s' * (slots > 1)} (time)",
+            ours=f"{1000 * median(spent[slots]) / count:.0f} ms",
+            baseline=f"{1000 * bare / count:.0f} ms",
+            ratio=median([one / other for one, other in zip(spent[slots], spent[0], strict=True)]),
         )
-    return figures
+        for slots in (1, 4)
+    ]
 
 
 async def _ours(folder: Path, tools: Tools, count: int, slots: int) -> float:
@@ -162,56 +199,3 @@ async def _bare(folder: Path, tools: Tools, count: int) -> float:
         await call(*jj, "-R", str(repo), "workspace", "forget", f"w{number}")
         shutil.rmtree(space)
     return stopwatch() - begin
-
-
-async def _steps(folder: Path, count: int, say: Callable[[str], None]) -> list[Figure]:
-    """Steps a second through engine and journal, against the same rows in a plain loop."""
-    say(f"{count} steps from {PRODUCERS} tasks, then the same rows in a plain SQLite loop")
-    here = RepoId("bench")
-    journal = SqliteJournal(folder / "steps.db")
-    world = World()
-    policy = Policy(repo=here, slots=1, attempts_max=1, backoff_ms=1, idle=True)
-    engine = Engine(world=world, journal=journal, clock=SystemClock(), policy=policy)
-    await engine.offer(e.RepoRegistered(repo=here, path=str(folder), target="main"))
-    facts = [_fact(here, number) for number in range(count)]
-
-    async def produce(first: int) -> None:
-        for fact in facts[first::PRODUCERS]:
-            await engine.offer(fact)
-
-    commits = journal.commits
-    begin = stopwatch()
-    await asyncio.gather(*(produce(first) for first in range(PRODUCERS)))
-    spent = stopwatch() - begin
-    batch = max(1, round(count / (journal.commits - commits)))
-    journal.close()
-    bare = bench_raw_append(folder / "bare.db", facts, stopwatch, batch=batch)
-    return [
-        Figure(
-            f"a step ({batch} rows an fsync)",
-            f"{count / spent:,.0f} steps/s",
-            f"{bare.per_second:,.0f} rows/s",
-            bare.per_second * spent / count,
-        )
-    ]
-
-
-def _fact(repo: RepoId, number: int) -> e.Event:
-    spec = BeadSpec(id=BeadId(f"n{number}"), title=f"N {number}", description="d" * 100)
-    return e.BeadAdded(repo=repo, bead=spec.id, key=spec_key(spec), spec=spec)
-
-
-def _write(
-    path: Path, head: Sequence[str], rows: Sequence[Sequence[str]], arguments: argparse.Namespace
-) -> None:
-    """Put the table between the marks of a Markdown file, or at its end."""
-    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
-    said = (
-        f"`oya-vcs bench --beads {arguments.beads} --steps {arguments.steps}`, "
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}:"
-    )
-    block = "\n".join([MARKS[0], said, "", *lines, MARKS[1]])
-    text = path.read_text("utf-8") if path.exists() else ""
-    before, begun, rest = text.partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2] if begun else "\n"
-    path.write_text(f"{before}{block}{after}", encoding="utf-8")

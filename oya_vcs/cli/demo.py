@@ -21,6 +21,7 @@ from oya_vcs.cli.run import work, worker_flags
 from oya_vcs.cli.summary import summary
 from oya_vcs.config import Home, environment, templates_folder, tools_folder
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
+from oya_vcs.journal.checkpoint import marks
 from oya_vcs.journal.verify import verify
 
 FILES = 60
@@ -63,7 +64,7 @@ def _demo(
     plan = asyncio.run(find_plan(home, repo, config_file=None, flags=flags))
     world = asyncio.run(work(plan, file, output))
     answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo, tools.jj)
-    record = verify(home.journal)
+    record = verify(home.journal, remembered=marks(home.checkpoints))
     ok = answer.ok and record.ok
     lines = [
         answer.text,

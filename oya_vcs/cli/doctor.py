@@ -23,6 +23,7 @@ from oya_vcs.cli.places import home_of
 from oya_vcs.config import environment, load, templates_folder, tools_folder, user_config
 from oya_vcs.core.world import Keep
 from oya_vcs.errors import ExitCode, JournalCorrupt, NotFound, OyaError
+from oya_vcs.journal.checkpoint import marks
 from oya_vcs.journal.driver import sqlite_warning
 from oya_vcs.journal.lock import holder
 from oya_vcs.journal.reader import open_reader
@@ -119,9 +120,9 @@ def _disk(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _journal(arguments: argparse.Namespace) -> Iterator[Finding]:
-    path = home_of(arguments).journal
+    home = home_of(arguments)
     try:
-        found = verify(path)
+        found = verify(home.journal, remembered=marks(home.checkpoints))
     except NotFound:
         yield Finding("ok", "no journal yet")
         return

@@ -1,4 +1,4 @@
-"""`oya-vcs journal`: read, verify, replay and count the record. Never writes."""
+"""`oya-vcs journal`: read, verify, replay and count the record. Never writes to it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 from collections import deque
 from collections.abc import Callable
 
+from oya_vcs.cli import retention
 from oya_vcs.cli.output import Output, table
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import clock_time, record, row_data
-from oya_vcs.core.beads import State
+from oya_vcs.cli.replaying import replay_events, take_checkpoint
 from oya_vcs.errors import ExitCode
 from oya_vcs.journal import verify as verification
-from oya_vcs.journal.replay import digest, replay
+from oya_vcs.journal.checkpoint import marks
 
 
 def journal(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -34,9 +35,15 @@ def _tail(arguments: argparse.Namespace, output: Output) -> ExitCode:
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    found = verification.verify(home_of(arguments).journal)
+    home = home_of(arguments)
+    found = verification.verify(home.journal, remembered=marks(home.checkpoints))
     problems = [{"seq": one.seq, "what": one.what, "mend": one.mend} for one in found.problems]
-    data = {"rows": found.rows, "last_seq": found.last_seq, "hash": found.last_hash}
+    data = {
+        "rows": found.rows,
+        "archived": found.archived,
+        "last_seq": found.last_seq,
+        "hash": found.last_hash,
+    }
     if found.ok:
         text = f"{found.rows} events verify; the last is {found.last_seq}, hash {found.last_hash}."
     else:
@@ -48,26 +55,6 @@ def _verify(arguments: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE if found.ok else ExitCode.WORK_FAILED
 
 
-def _replay(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    with record(arguments) as reader:
-        last = reader.last_seq()
-        upto = last if arguments.to is None else min(last, max(0, arguments.to))
-        world = replay(
-            reader.read(), until=upto, progress=lambda seq: output.say(f"{seq} of {upto} events")
-        )
-    counts = {
-        str(state): sum(bead.state is state for bead in world.beads.values()) for state in State
-    }
-    present = {state: count for state, count in counts.items() if count}
-    mark = digest(world)
-    text = f"State after event {upto} (digest {mark}):\n" + (
-        "\n".join(f"  {count:>6} {state}" for state, count in present.items()) or "  no beads"
-    )
-    data = {"seq": upto, "digest": mark, "beads": present, "open_effects": len(world.open)}
-    output.answer("journal-replay", data, text)
-    return ExitCode.DONE
-
-
 def _stats(arguments: argparse.Namespace, output: Output) -> ExitCode:
     found = verification.stats(home_of(arguments).journal)
     rows = [(name, str(count)) for name, count in sorted(found.by_type.items())]
@@ -75,11 +62,14 @@ def _stats(arguments: argparse.Namespace, output: Output) -> ExitCode:
         [
             table(("event", "rows"), rows),
             f"{found.rows} events about {found.subjects} subjects in {found.file_bytes} bytes.",
+            *_in_archives(found),
         ]
     )
     data = {
         "rows": found.rows,
+        "archived": found.archived,
         "file_bytes": found.file_bytes,
+        "archive_bytes": found.archive_bytes,
         "subjects": found.subjects,
         "by_type": dict(found.by_type),
         "first_at_ms": found.first_at_ms,
@@ -89,9 +79,19 @@ def _stats(arguments: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
+def _in_archives(found: verification.Stats) -> list[str]:
+    if not found.archived:
+        return []
+    return [f"{found.archived} of them are in archives of {found.archive_bytes} bytes."]
+
+
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
     "tail": _tail,
     "verify": _verify,
-    "replay": _replay,
+    "replay": replay_events,
+    "checkpoint": take_checkpoint,
     "stats": _stats,
+    "export": retention.export,
+    "import": retention.import_,
+    "compact": retention.compact,
 }

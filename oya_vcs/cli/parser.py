@@ -118,6 +118,10 @@ def _beads(commands: Commands) -> None:
     listing.add_argument("--state", metavar="STATE", help="only these: ready, running, failed, …")
     show = _add(verbs, "show", "show one bead with everything that happened to it")
     show.add_argument("bead", metavar="ID")
+    _add(verbs, "ready", "list what could be worked on now, most urgent first")
+    _add(verbs, "blocked", "list what waits for other beads to land, and for which")
+    chain = _add(verbs, "chain", "show the longest chain of unfinished beads through one bead")
+    chain.add_argument("bead", metavar="ID")
     retry = _add(verbs, "retry", "give a failed bead new attempts; the next run takes it up")
     retry.add_argument("bead", metavar="ID")
 
@@ -129,8 +133,61 @@ def _journal(commands: Commands) -> None:
     tail.add_argument("-n", type=int, default=20, metavar="N", help="how many (default 20)")
     _add(verbs, "verify", "prove that nothing was lost, reordered or edited")
     replay = _add(verbs, "replay", "fold the events into the state and print its digest")
-    replay.add_argument("--to", type=int, metavar="SEQ", help="the state as of this event")
+    which = replay.add_mutually_exclusive_group()
+    which.add_argument("--to", type=int, metavar="SEQ", help="the state as of this event")
+    which.add_argument(
+        "--diff",
+        type=int,
+        nargs=2,
+        metavar=("A", "B"),
+        help="what changed in the state from event A to event B",
+    )
+    _add(
+        verbs,
+        "checkpoint",
+        "keep the state of now, so that the next start is quick",
+        "A daemon does this by itself, every minute or 10,000 events and at its end.",
+    )
     _add(verbs, "stats", "count events and bytes by type")
+    _retention(verbs)
+
+
+def _retention(verbs: Commands) -> None:
+    export = _add(
+        verbs,
+        "export",
+        "write the whole record as JSON lines",
+        "One line an event with every column, archived ones too, and a last line that says how\n"
+        "many there are. A daemon may run meanwhile.",
+    )
+    export.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: stdout")
+    importing = _add(
+        verbs,
+        "import",
+        "make the record of an empty home from an export",
+        "Every line is checked; the journal appears only when the whole file was found right.",
+    )
+    importing.add_argument("file", metavar="FILE", help="what `journal export` wrote")
+    compact = _add(
+        verbs,
+        "compact",
+        "move the oldest events into compressed archives",
+        "They stay part of the record: verify, replay, tail and export read them there. Needs a\n"
+        "checkpoint behind the cut, and that no daemon runs.",
+    )
+    cut = compact.add_mutually_exclusive_group()
+    cut.add_argument("--before", type=int, metavar="SEQ", help="archive all before this event")
+    cut.add_argument(
+        "--keep", type=_whole_number, metavar="N", help="archive all but the last N (100000)"
+    )
+    compact.add_argument("--dry-run", action="store_true", help="only say what would be archived")
+
+
+def _whole_number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def _workspaces(commands: Commands) -> None:
@@ -157,13 +214,33 @@ def _health(commands: Commands) -> None:
         "--fix", action="store_true", help="install jj and git privately if missing"
     )
     doctor.add_argument("--repo", metavar="REPO", help="check this repository, too")
+    _bench(commands)
+
+
+def _bench(commands: Commands) -> None:
     bench = _add(
         commands,
         "bench",
         "measure oya-vcs against what it stands on, side by side",
-        "overhead: orchestration of no-op beads against the bare jj, git and process calls.\n"
-        "steps: steps per second of the engine against raw SQLite group commit.",
+        "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
+        "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
+        " SQLite loops.",
     )
-    bench.add_argument("--beads", type=int, default=40, metavar="N", help="beads (default 40)")
-    bench.add_argument("--steps", type=int, default=20_000, metavar="N", help="steps (20000)")
-    bench.add_argument("--write", metavar="FILE", help="put the table into this Markdown file")
+    bench.add_argument(
+        "what", nargs="?", choices=("all", "run", "journal"), default="all", help="(all)"
+    )
+    for flag, default, what in (
+        ("--beads", 60, "beads of `run`, over its rounds"),
+        ("--steps", 20_000, "steps of `run`"),
+        ("--events", 200_000, "events of the replay"),
+        ("--rows", 500_000, "events before the last appends"),
+        ("--rounds", 3, "rounds; the median counts"),
+    ):
+        bench.add_argument(
+            flag, type=int, default=default, metavar="N", help=f"{what} (default {default})"
+        )
+    bench.add_argument("--dir", metavar="DIR", help="measure the disk that this folder is on")
+    bench.add_argument("--write", metavar="FILE", help="put the tables into this Markdown file")
+    bench.add_argument(
+        "--gate", metavar="FILE", help="exit 1 where a ratio is beyond this file's limits"
+    )

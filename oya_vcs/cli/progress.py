@@ -84,6 +84,14 @@ class Progress:
         for bead in self._beads():
             self._shown[bead.id] = (bead.state, bead.attempt)
 
+    def say(self, text: str) -> None:
+        """Print a sentence that is no bead's, above the table where there is one."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            spent = duration(_clock.now_ms() - self._started_ms)
+            self._output.say(f"{spent:>9}  {text}")
+
     def publish(self, rows: Sequence[Recorded]) -> None:
         """Print a line for each bead whose state the rows changed; the table redraws by itself."""
         if self._live is not None:

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from oya_vcs.cli.meter import Meter
 from oya_vcs.cli.places import home_of
+from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
 from oya_vcs.errors import NotFound
 from oya_vcs.journal.lock import holder
+from oya_vcs.journal.queries import Beads, beads_in, open_beads
 from oya_vcs.journal.reader import Reader, open_reader
-from oya_vcs.journal.replay import plain, replay
+from oya_vcs.journal.replay import plain
+from oya_vcs.journal.restart import restore
 from oya_vcs.ports import Recorded
 
 
@@ -23,10 +27,10 @@ def record(arguments: argparse.Namespace) -> Iterator[Reader]:
         yield reader
 
 
-def world_of(arguments: argparse.Namespace, until: int | None = None) -> World:
-    """The state that the journal holds, or held at event `until`."""
-    with record(arguments) as reader:
-        return replay(reader.read(), until=until)
+def world_of(arguments: argparse.Namespace) -> World:
+    """The state that the journal holds, from the newest checkpoint on."""
+    with record(arguments) as reader, Meter("Reading the journal", reader.last_seq()) as meter:
+        return restore(reader, home_of(arguments).checkpoints, progress=meter.at).world
 
 
 def world_or_empty(arguments: argparse.Namespace) -> World:
@@ -46,6 +50,15 @@ def row_data(row: Recorded) -> dict[str, object]:
     """A journal row for programs."""
     name = type(row.event).__name__
     return {"seq": row.seq, "at_ms": row.at_ms, "type": name, "data": plain(row.event)}
+
+
+def beads_of(arguments: argparse.Namespace) -> Beads:
+    """The beads of the home, for questions that need no replay. Where the tables are behind the
+    record (another program wrote it), the record is read instead.
+
+    Raises NotFound where there is no journal.
+    """
+    return open_beads(home_of(arguments).journal) or beads_in(everything(world_of(arguments)))
 
 
 def clock_time(at_ms: int) -> str:

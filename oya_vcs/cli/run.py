@@ -69,8 +69,9 @@ async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate
 
 async def _work(plan: Plan, file: BeadsFile, output: Output, gate: Gate) -> World:
     progress = Progress([spec.id for spec in file.beads], output)
-    async with open_daemon(plan, feeds=[progress], gate=gate) as daemon:
-        progress.show(daemon.world)
+    async with open_daemon(
+        plan, feeds=[progress], gate=gate, show=progress.show, say=progress.say
+    ) as daemon:
         with progress:
             if daemon.resumed:
                 output.say(f"Taking up what an earlier run left open ({daemon.resumed}).")

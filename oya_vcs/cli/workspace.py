@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.bootstrap import discard
 from oya_vcs.cli.output import Output, duration, table
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_of
 from oya_vcs.core.explain import first_line
 from oya_vcs.core.world import Keep, Workspace
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
+from oya_vcs.housekeeping import discard
 
 _UNITS_MS = {"": 1_000, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

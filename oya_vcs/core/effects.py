@@ -7,7 +7,7 @@ outcome looks like is in `events.py`; how each is probed after a crash is in doc
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from oya_vcs.core.ids import (
     BeadId,
@@ -18,6 +18,7 @@ from oya_vcs.core.ids import (
     TreeId,
     WorkspaceName,
     execution_key,
+    fields_of,
 )
 from oya_vcs.core.spec import BeadSpec
 
@@ -159,4 +160,4 @@ EFFECTS: tuple[type[Effect], ...] = (
 def effect_key(effect: Effect) -> Key:
     """The execution key of an effect: its kind and every field that makes it this one and no
     other."""
-    return execution_key(effect.bead, {"effect": type(effect).__name__, **asdict(effect)})
+    return execution_key(effect.bead, {"effect": type(effect).__name__, **fields_of(effect)})

@@ -10,43 +10,70 @@ in the journal once only, or None. An `Outcome` closes the open effect under its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from oya_vcs.core.effects import Effect
-from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, WorkspaceName
-from oya_vcs.core.reasons import Reason as Reason  # noqa: PLC0414 - part of this vocabulary
+from oya_vcs.core.event import Event
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.outcomes import (
+    CandidateBuilt,
+    CandidateConflicted,
+    CandidateRedundant,
+    ChangeOpened,
+    ChecksFinished,
+    EffectFailed,
+    Landed,
+    LandingStale,
+    Outcome,
+    ResultCollected,
+    ResultRefused,
+    TargetBlocked,
+    WorkerFinished,
+    WorkspaceBlocked,
+    WorkspaceCreated,
+    WorkspaceRemoved,
+)
+from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
 
-
-class Event:
-    """What all events share. Only its subclasses are ever made."""
-
-    __slots__ = ()
-    version: ClassVar[int] = 1
-
-    @property
-    def subject(self) -> str:
-        """What the event is about: a bead where there is one, else a repository."""
-        return str(getattr(self, "bead", "") or getattr(self, "repo", ""))
-
-    @property
-    def unique(self) -> str | None:
-        """A key that may stand in the journal once only."""
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(Event):
-    """What became of an effect: settles the one that is open under `key`. Only subclasses are
-    made."""
-
-    key: Key
-    bead: BeadId
-
-    @property
-    def unique(self) -> str:
-        """An effect has one outcome."""
-        return f"{self.key}:settled"
+__all__ = [
+    "EVENTS",
+    "AttemptClaimed",
+    "BeadAdded",
+    "BeadBackedOff",
+    "BeadFailed",
+    "BeadReadied",
+    "BeadRetried",
+    "BeadRevised",
+    "BeadReworked",
+    "CandidateBuilt",
+    "CandidateConflicted",
+    "CandidateRedundant",
+    "ChangeHeld",
+    "ChangeOpened",
+    "ChangeQueued",
+    "ChecksFinished",
+    "EffectFailed",
+    "Event",
+    "FoundLanded",
+    "Landed",
+    "LandingStale",
+    "Outcome",
+    "QueueResumed",
+    "Reason",
+    "Received",
+    "RepoRegistered",
+    "Requested",
+    "ResultCollected",
+    "ResultRefused",
+    "TargetBlocked",
+    "Ticked",
+    "WorkerFinished",
+    "WorkerSpawned",
+    "WorkspaceBlocked",
+    "WorkspaceCreated",
+    "WorkspaceDiscarded",
+    "WorkspaceRemoved",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,26 +146,6 @@ class Requested(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceCreated(Outcome):
-    """The workspace is there: `path` absolute, `base` the commit it stands on."""
-
-    attempt: int
-    workspace: WorkspaceName
-    path: str
-    base: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceBlocked(Outcome):
-    """No workspace was made: nothing can start from the target as it is (deleted, conflicted). The
-    bead is ready again, no attempt is counted, and its repository waits until the next run."""
-
-    workspace: WorkspaceName
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpawned(Event):
     """The worker's reaper is there and waits for this to be on disk. `started` is its start time in
     clock ticks since boot (proc(5), field 22), which with `pid` names a process beyond doubt."""
@@ -151,138 +158,12 @@ class WorkerSpawned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerFinished(Outcome):
-    """The worker's whole process tree is gone. `reason` None is exit status 0; `exit_code` is
-    negative for a signal, None where no process ran or its end is unknown; `detail` is a sentence
-    for people, with the output's tail."""
-
-    attempt: int
-    reason: Reason | None
-    exit_code: int | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultCollected(Outcome):
-    """The worker's files are a commit, on disk."""
-
-    attempt: int
-    commit: CommitId
-    tree: TreeId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRefused(Outcome):
-    """What the worker left cannot become a change request; nothing of it is lost."""
-
-    attempt: int
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOpened(Outcome):
-    """A change request stands at the forge for `head`."""
-
-    attempt: int
-    change: ChangeId
-    head: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeQueued(Event):
     """A decision: the change waits in the merge queue, approved at exactly `head`."""
 
     bead: BeadId
     change: ChangeId
     head: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateBuilt(Outcome):
-    """`commit` is what would land on `base`; its tree is what the checks will see."""
-
-    change: ChangeId
-    base: CommitId
-    commit: CommitId
-    tree: TreeId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateConflicted(Outcome):
-    """The change does not merge into `base`; `files` are the paths in conflict."""
-
-    change: ChangeId
-    base: CommitId
-    files: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateRedundant(Outcome):
-    """The target holds the change already (head is an ancestor, or the merge changes nothing), at
-    `base`. Whoever put it there, it counts as landed only when the checks pass on `base`."""
-
-    change: ChangeId
-    base: CommitId
-    tree: TreeId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChecksFinished(Outcome):
-    """The checks of exactly `candidate` ended. `reason` None is all passed; else `check` names the
-    first that did not, and `detail` holds its output's tail."""
-
-    change: ChangeId
-    candidate: CommitId
-    reason: Reason | None
-    check: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed(Outcome):
-    """The target was moved from `base` to `commit`, read back, and its tree is the tested tree."""
-
-    change: ChangeId
-    base: CommitId
-    commit: CommitId
-    tree: TreeId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingStale(Outcome):
-    """The target had moved to `found`; nothing was changed. Rebuild and test again."""
-
-    change: ChangeId
-    found: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetBlocked(Outcome):
-    """The target cannot be landed on (deleted, conflicted); the queue waits until the next run
-    finds it well."""
-
-    change: ChangeId
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceRemoved(Outcome):
-    """The workspace is gone; `pinned` is the commit that keeps what was in it and nowhere else
-    (None: nothing was)."""
-
-    workspace: WorkspaceName
-    pinned: CommitId | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectFailed(Outcome):
-    """The world refused an effect for good: `kind` names the effect, `message` says how."""
-
-    kind: str
-    workspace: WorkspaceName | None
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +241,21 @@ class QueueResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Received(Event):
+    """Something came from outside under an id of its sender's (a webhook, a request), and was
+    taken: the facts that it brought are in the same transaction. `content` is a digest of a request
+    by which two uses of an id are told apart; empty for what needs no telling."""
+
+    delivery: str
+    content: str = ""
+
+    @property
+    def unique(self) -> str:
+        """A delivery is taken once."""
+        return f"delivery:{self.delivery}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked(Event):
     """Time passed. Journalled only where it decided something."""
 
@@ -396,5 +292,6 @@ EVENTS: tuple[type[Event], ...] = (
     BeadFailed,
     WorkspaceDiscarded,
     QueueResumed,
+    Received,
     Ticked,
 )

@@ -143,14 +143,15 @@ class Graph:
 
     def waits_for(self, bead: BeadId) -> list[BeadId]:
         """The unfinished needs of the bead, in the order they were given; empty for a finished
-        bead.
-
-        Raises Bug where the bead is unknown.
-        """
+        bead. Raises Bug where the bead is unknown."""
         self._known(bead)
         if bead not in self._waiting:
             return []
         return [need for need in self._needs[bead] if need in self._waiting]
+
+    def waiting(self, bead: BeadId) -> int:
+        """How many of the bead's needs are unfinished, as counted; 0 for an unknown bead, too."""
+        return self._waiting.get(bead, 0)
 
     def ancestors(self, bead: BeadId) -> list[BeadId]:
         """Everything below: what the bead waits for, directly or not, sorted. Raises Bug where it

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from oya_vcs.core.ids import BeadId, Key, execution_key
+from oya_vcs.core.ids import BeadId, Key, execution_key, fields_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,4 +30,4 @@ class BeadSpec:
 
 def spec_key(spec: BeadSpec) -> Key:
     """The execution key of a bead's input: the same bead with the same content has the same key."""
-    return execution_key(spec.id, asdict(spec))
+    return execution_key(spec.id, fields_of(spec))

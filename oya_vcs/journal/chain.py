@@ -30,6 +30,9 @@ _pack = struct.Struct(">qqqIIqQ").pack
 Row = tuple[int, int, bytes, int, bytes, bytes | None, bytes]
 """seq, at_ms, type, version, subject, key, data: the columns of a row without its hash."""
 
+WholeRow = tuple[int, int, bytes, int, bytes, bytes | None, bytes, bytes]
+"""The same, and the hash."""
+
 
 def link(previous: bytes, row: Row) -> bytes:
     """The hash of the row after `previous`. Raises TypeError or struct.error for wrong types."""
@@ -43,7 +46,22 @@ def link(previous: bytes, row: Row) -> bytes:
 
 def follows(previous: bytes, row: Row, digest: object) -> bool:
     """Whether `digest` is the hash of `row` after `previous`; False for wrong types too."""
-    return computed(previous, row) == digest
+    try:
+        return link(previous, row) == digest
+    except (TypeError, struct.error):
+        return False
+
+
+def continues(previous: bytes, raw: WholeRow) -> bool:
+    """As `follows`, for a whole row with its hash at the end, as it comes from the table."""
+    try:
+        seq, at_ms, type_name, version, subject, key, data, digest = raw
+        key_bytes = -1 if key is None else len(key)
+        head = _pack(seq, at_ms, version, len(type_name), len(subject), key_bytes, len(data))
+        joined = b"".join((previous, head, type_name, subject, key or b"", data))
+    except (TypeError, struct.error):
+        return False
+    return sha256(joined).digest() == digest
 
 
 def computed(previous: bytes, row: Row) -> bytes | None:

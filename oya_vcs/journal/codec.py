@@ -36,6 +36,10 @@ _UPGRADE = (
 )
 
 
+_KEY, _EFFECT, _EFFECT_AT = b'{"key":"', b'","effect":{"kind":"', len(b'","effect":')
+"""What stands before the key and before the kind in the JSON of `Requested`."""
+
+
 class _RequestedRow(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON of `Requested`: the effect stays raw until its kind is known."""
 
@@ -43,7 +47,7 @@ class _RequestedRow(msgspec.Struct, forbid_unknown_fields=True):
     effect: msgspec.Raw
 
 
-class _Kind(msgspec.Struct):
+class _Kinded(msgspec.Struct):
     """The one field of an effect's JSON that says which effect it is."""
 
     kind: str
@@ -54,6 +58,7 @@ class _Known(NamedTuple):
 
     version: int
     decode: Callable[[bytes], Event]
+    encode: Callable[[Event], bytes]
 
 
 class Codec:
@@ -72,10 +77,11 @@ class Codec:
         self._json = msgspec.json.Encoder()
         self._object = msgspec.json.Decoder(dict[str, object])
         self._requested = msgspec.json.Decoder(_RequestedRow)
-        self._kind = msgspec.json.Decoder(_Kind)
+        self._kind = msgspec.json.Decoder(_Kinded)
         self._effects: dict[str, Callable[[bytes], Effect]] = {
             effect.__name__: msgspec.json.Decoder(effect).decode for effect in effects
         }
+        self._by_kind = {kind.encode(): decode for kind, decode in self._effects.items()}
         self._effect_heads: dict[type[Effect], bytes] = {
             effect: b'{"kind":"%s",' % effect.__name__.encode() for effect in effects
         }
@@ -86,10 +92,12 @@ class Codec:
                 if (name, version) not in upcasters:
                     message = f"{name} version {version} has no upcaster in UPCASTERS."
                     raise Bug(message)
-            decode: Callable[[bytes], Event] = (
-                self._decode_requested if event is Requested else msgspec.json.Decoder(event).decode
-            )
-            self._known[name] = _Known(event.version, decode)
+            if event is Requested:
+                known = _Known(event.version, self._decode_requested, self._data_of_requested)
+            else:
+                decode = msgspec.json.Decoder(event).decode
+                known = _Known(event.version, decode, self._json.encode)
+            self._known[name] = known
 
     def encode(self, event: Event) -> Encoded:
         """The event as a row, read back once, so that no journal holds what cannot be read.
@@ -103,7 +111,7 @@ class Codec:
             message = f"{name} is not an event of this codec; add it to EVENTS in core/events.py."
             raise Bug(message)
         try:
-            data = self._data(event)
+            data = known.encode(event)
             known.decode(data)
         except (TypeError, ValueError) as error:
             message = f"{name} cannot be written to the journal: {error}."
@@ -122,7 +130,7 @@ class Codec:
             data = self._upcast(type_name, version, known.version, data)
         try:
             event = known.decode(data)
-            again = self._data(event)
+            again = known.encode(event)
         except ValueError as error:
             message = f"The data of a {type_name} cannot be read: {error}."
             raise JournalCorrupt(message, "Run `oya-vcs journal verify`.") from error
@@ -130,9 +138,10 @@ class Codec:
             self._refuse_unknown_fields(type_name, stored=data, again=again)
         return event
 
-    def _data(self, event: Event) -> bytes:
-        if type(event) is not Requested:
-            return self._json.encode(event)
+    def _data_of_requested(self, event: Event) -> bytes:
+        if not isinstance(event, Requested):
+            message = f"{type(event).__name__} is no Requested"
+            raise TypeError(message)
         head = self._effect_heads.get(type(event.effect))
         if head is None:
             message = f"{type(event.effect).__name__} is not an effect of this codec"
@@ -141,6 +150,19 @@ class Codec:
         return b'{"key":%s,"effect":%s%s}' % (self._json.encode(event.key), head, effect[1:])
 
     def _decode_requested(self, data: bytes) -> Event:
+        """In one pass where the row stands as `_data` writes it, which `decode` compares."""
+        end = data.find(_EFFECT)
+        kind_at = end + len(_EFFECT)
+        decode = self._by_kind.get(data[kind_at : data.find(b'"', kind_at)])
+        key = data[len(_KEY) : end]
+        if decode is not None and data.startswith(_KEY) and b"\\" not in key:
+            try:
+                return Requested(key=Key(key.decode()), effect=decode(data[end + _EFFECT_AT : -1]))
+            except ValueError:
+                pass  # the slow way says what is wrong
+        return self._decode_requested_slowly(data)
+
+    def _decode_requested_slowly(self, data: bytes) -> Event:
         row = self._requested.decode(data)
         raw = bytes(row.effect)
         kind = self._kind.decode(raw).kind

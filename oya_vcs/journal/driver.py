@@ -13,6 +13,7 @@ This module does not know what is in the tables.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -35,6 +36,8 @@ WRITE_WAIT_S = 30.0
 
 READ_WAIT_S = 5.0
 """How long a reader waits for a write-ahead log that is just being recovered."""
+
+_PIECE_BYTES = 1 << 20
 
 _FIXED = (3, 51, 3)
 _FIRST_BAD = (3, 7, 0)
@@ -117,6 +120,55 @@ def open_read_only(path: Path) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def open_in_memory() -> Connection:
+    """An empty database that no file knows; text comes as text."""
+    return sqlite.connect(":memory:", isolation_level=None)
+
+
+def rewrite_log(path: Path) -> None:
+    """Write what the write-ahead log of `path` holds once more, in its place, and sync it. To be
+    called before a file that may have been left by a failure is opened.
+
+    After a failed fsync, rows that only the kernel's memory holds read as if they were on disk, and
+    another fsync does nothing for them: they count as clean. Whoever appended behind them, or
+    copied them into the database, would lose both at a power cut. Written anew they are synced
+    anew. The bytes do not change, so that readers may be at work. Raises WorldFailed.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        with log.open("r+b", buffering=0) as file:
+            at = 0
+            while piece := os.pread(file.fileno(), _PIECE_BYTES, at):
+                while piece:
+                    done = os.pwrite(file.fileno(), piece, at)
+                    piece, at = piece[done:], at + done
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise WorldFailed(
+            f"The write-ahead log {log} cannot be written: {error}.",
+            hint="See to the disk (space, health, permissions), then start the daemon again.",
+        ) from error
+
+
+def abandon(connection: Connection, path: Path) -> None:
+    """Close a connection after a failure, touching the file no more. Raises SqliteError.
+
+    SQLite folds and syncs the log when the last connection closes; after a failed fsync the same
+    file must not be synced again, since that succeeds and proves nothing. While a reader is open,
+    none is the last; a reader cannot fold.
+    """
+    guard = None
+    try:
+        guard = open_read_only(path)
+        guard.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.close()
+        if guard is not None:
+            guard.close()
 
 
 def blamed(error: SqliteError, doing: str) -> OyaError:

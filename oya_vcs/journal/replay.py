@@ -4,6 +4,7 @@ policy, ever."""
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -12,6 +13,7 @@ from oya_vcs.core.ids import canonical_json
 from oya_vcs.core.queues import FifoQueue
 from oya_vcs.core.world import World, apply
 from oya_vcs.errors import Bug, JournalCorrupt
+from oya_vcs.journal import collector
 from oya_vcs.ports import Recorded
 
 PROGRESS_EVERY = 50_000
@@ -21,27 +23,32 @@ PROGRESS_EVERY = 50_000
 def replay(
     rows: Iterable[Recorded],
     *,
+    onto: World | None = None,
     until: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> World:
-    """The world after every row (or after row `until`). `progress` hears the sequence number now
-    and then.
+    """The world after every row (or after row `until`); `onto` the world before the first of them,
+    which is changed, or onto an empty one. `progress` hears the sequence number now and then.
 
     Raises JournalCorrupt where a row cannot follow from those before it.
     """
-    world = World()
-    for row in rows:
-        if until is not None and row.seq > until:
-            break
-        try:
-            apply(world, row.event, row.at_ms)
-        except (Bug, KeyError) as error:
-            name = type(row.event).__name__
-            message = f"Event {row.seq} ({name}) cannot follow from those before it: {error}"
-            hint = "Run `oya-vcs journal verify`, and report this with a copy of the home."
-            raise JournalCorrupt(message, hint) from error
-        if progress is not None and row.seq % PROGRESS_EVERY == 0:
-            progress(row.seq)
+    world = World() if onto is None else onto
+    last = sys.maxsize if until is None else until
+    with collector.held(stays=True):
+        for row in rows:
+            if row.seq > last:
+                break
+            try:
+                apply(world, row.event, row.at_ms)
+            except (Bug, KeyError) as error:
+                name = type(row.event).__name__
+                message = f"Event {row.seq} ({name}) cannot follow from those before it: {error}"
+                hint = "Run `oya-vcs journal verify`, and report this with a copy of the home."
+                raise JournalCorrupt(message, hint) from error
+            if progress is not None and row.seq % PROGRESS_EVERY == 0:
+                progress(row.seq)
+            if row.seq == last:
+                break  # what is behind is not even read: it may be damaged
     return world
 
 

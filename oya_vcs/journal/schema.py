@@ -2,7 +2,8 @@
 
 `events` and `journal_meta` are public (docs/adr/0002-journal.md); any SQLite tool may read them.
 The high-water mark in `journal_meta` is the seq and hash of the last row, written in the
-transaction of that row: a tail that is cut off the table leaves the mark behind.
+transaction of that row: a tail that is cut off the table leaves the mark behind. Where the oldest
+rows were archived (`compact.py`), the table begins behind the last archive.
 
 This module does not append and does not know what an event is.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from oya_vcs.errors import JournalCorrupt
+from oya_vcs.journal.archive import fsync, records
 from oya_vcs.journal.chain import ALGORITHM, GENESIS, follows
 from oya_vcs.journal.driver import Connection, SqliteError, blame, open_writer
 
@@ -25,6 +27,10 @@ COLUMNS = "seq, at_ms, type, version, subject, key, data, hash"
 
 WIDTH = 8
 """How many columns that is."""
+
+NOT_DELETED = """CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
+        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"""
+"""Refuses DELETE. `compact.py` takes it away and puts it back in one transaction."""
 
 _TABLES = (
     """CREATE TABLE events(
@@ -38,13 +44,14 @@ _TABLES = (
         hash BLOB NOT NULL)""",
     "CREATE UNIQUE INDEX events_key ON events(key) WHERE key IS NOT NULL",
     "CREATE TABLE journal_meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
-        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    NOT_DELETED,
     """CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
         BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
 )
 
 SET_HIGH_WATER = "INSERT OR REPLACE INTO journal_meta(name, value) VALUES ('high_water', ?)"
+SET_MARKS = f"{SET_HIGH_WATER}, ('beads', ?)"
+"""And for which event the tables of beads are right (`beads.py`), in one statement."""
 
 _RESTORE = (
     "Run `oya-vcs journal verify` to see the whole damage, then put back a copy of the home that"
@@ -96,9 +103,9 @@ def create(path: Path) -> None:
             connection.execute("COMMIT")
     except SqliteError as error:
         blame(error, f"making the journal {path}")
-    _fsync(new)
+    fsync(new)
     new.rename(path)
-    _fsync(path.parent)
+    fsync(path.parent)
 
 
 def high_water(connection: Connection, path: Path) -> HighWater:
@@ -126,6 +133,17 @@ def high_water(connection: Connection, path: Path) -> HighWater:
         raise JournalCorrupt(f"{path} has no readable high-water mark.", _RESTORE) from error
 
 
+def floor(connection: Connection) -> HighWater:
+    """The row before the first of the table: the last that was archived, else none (seq 0).
+
+    Raises JournalCorrupt for a record of an archive that cannot be read, and SqliteError.
+    """
+    archives = records(connection)
+    if not archives:
+        return HighWater(0, GENESIS)
+    return HighWater(archives[-1].last, archives[-1].digest)
+
+
 def checked_tail(connection: Connection, path: Path) -> HighWater:
     """The mark, after the last row was found to be the marked one and to follow the one before it.
 
@@ -135,13 +153,14 @@ def checked_tail(connection: Connection, path: Path) -> HighWater:
     tail = connection.execute(
         f"SELECT {COLUMNS} FROM events ORDER BY seq DESC LIMIT 2"  # noqa: S608 - a constant
     ).fetchall()
-    last = tail[0] if tail else (0, GENESIS)
-    before = tail[1] if len(tail) > 1 else (0, GENESIS)
+    base = floor(connection)
+    last = tail[0] if tail else base
+    before = tail[1] if len(tail) > 1 else base
     if last[0] != mark.seq:
         raise JournalCorrupt(
             f"{path} ends with event {last[0]}, but event {mark.seq} was committed last.", _RESTORE
         )
-    if before[0] != max(mark.seq - 1, 0):
+    if before[0] != max(mark.seq - 1, base.seq):
         raise JournalCorrupt(f"{path} lacks event {mark.seq - 1}.", _RESTORE)
     if last[-1] != mark.digest or (tail and not follows(before[-1], tuple(last[:-1]), last[-1])):
         raise JournalCorrupt(f"{path} does not verify at event {mark.seq}.", _RESTORE)
@@ -153,12 +172,4 @@ def _make_folder(folder: Path) -> None:
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     for part in reversed(missing):
         part.mkdir(mode=0o700, exist_ok=True)
-        _fsync(part.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        fsync(part.parent)

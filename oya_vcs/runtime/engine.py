@@ -8,14 +8,22 @@ fsynced the next is computed, and what follows from a step happens only after it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from oya_vcs.core.events import Event, Outcome, Ticked, WorkerSpawned
+from oya_vcs.core.events import Event, Outcome, Received, Ticked, WorkerSpawned
 from oya_vcs.core.machine import advance, react
 from oya_vcs.core.policy import Policy
+from oya_vcs.core.standing import touched
 from oya_vcs.core.world import World, apply
 from oya_vcs.errors import Bug, OyaError
 from oya_vcs.ports import Clock, Feed, Journal
+from oya_vcs.runtime.executor import Executor
+
+UNACKNOWLEDGED_MAX = 1_024
+"""Steps that may wait for the disk at once; who offers another waits before it is computed. Two
+transactions of the journal (`BATCH_ROWS`, 512) at one row a step: one that is being synced and one
+that gathers behind it. More would not make it faster, only memory further ahead of the disk."""
 
 BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What a mistake of ours looks like in the middle of a step: the state may be half changed."""
@@ -24,28 +32,59 @@ BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeErro
 class Engine:
     """One writer of one journal. All calls on one event loop."""
 
-    def __init__(self, *, world: World, journal: Journal, clock: Clock, policy: Policy) -> None:
+    def __init__(
+        self, *, world: World, journal: Journal, clock: Clock, policy: Policy, seq: int = 0
+    ) -> None:
+        """`seq` is the number of the last event in `world`, the journal's last one."""
         self.world = world
+        self._seq = seq
+        self._ahead = 0
+        """Steps that changed the state and are not with the journal: 0 or 1, unless one broke
+        off."""
         self.policy = policy
+        self.executor = Executor(journal.find)
+        """What happens once under a key, in this life and over all lives."""
         self._journal = journal
         self._clock = clock
         self._feeds: list[Feed] = []
         self._in_flight = 0
         self._failure: OyaError | None = None
         self._changed = asyncio.Event()
+        self._room = asyncio.Semaphore(UNACKNOWLEDGED_MAX)
 
     def listen(self, feed: Feed) -> None:
         """Let `feed` hear of every event from now on, after its fsync and in order."""
         self._feeds.append(feed)
 
-    async def offer(self, *facts: Event) -> None:
+    async def offer(self, *facts: Event, delivery: str = "", content: str = "") -> None:
         """Take facts as one step; returns when they and all that was decided are on disk.
 
-        A fact about an effect that is not open (late, repeated, of an older attempt) changes
-        nothing. Raises WorldFailed when the journal cannot write, and Bug when an invariant broke;
-        the engine then takes no more, for memory may be ahead of the record: the next start reads
-        the record.
+        `delivery` is the sender's id of what brought them, with the sender's name before it
+        (`github:UUID`). It is taken once: one that was taken before, in whatever life, adds no row;
+        one that is being taken is waited for. `content` is a digest of a request, where the same id
+        with another one is to be refused as InputInvalid.
+
+        Waits, in the order of calls, while UNACKNOWLEDGED_MAX steps wait for the disk. A fact about
+        an effect that is not open (late, repeated, of an older attempt) changes nothing. Raises
+        WorldFailed when the journal cannot write, and Bug when an invariant broke; the engine then
+        takes no more, for memory may be ahead of the record: the next start reads the record.
         """
+        if not delivery:
+            await self._step(facts)
+            return
+        receipt = Received(delivery=delivery, content=content)
+        await self.executor.execute(receipt.unique, content, partial(self._take, receipt, facts))
+
+    async def _take(self, receipt: Received, facts: Sequence[Event], *, begun: bool) -> Event:
+        """The receipt and its facts are one transaction: begun without an end there is none."""
+        await self._step((receipt, *facts))
+        return receipt
+
+    async def _step(self, facts: Sequence[Event]) -> None:
+        async with self._room:
+            await self._step_now(facts)
+
+    async def _step_now(self, facts: Sequence[Event]) -> None:
         if self._failure is not None:
             raise self._failure
         at_ms = self._clock.now_ms()
@@ -64,6 +103,7 @@ class Engine:
             self._changed.set()
 
     def _decide(self, facts: Sequence[Event], at_ms: int) -> list[Event]:
+        self._ahead += 1
         events: list[Event] = []
         for fact in facts:
             if not self._concerns(fact):
@@ -71,11 +111,14 @@ class Engine:
             if not isinstance(fact, Ticked):
                 apply(self.world, fact, at_ms)
             events.append(fact)
-            self._take(react(self.world, fact, at_ms, self.policy), at_ms, events)
-        self._take(advance(self.world, at_ms, self.policy), at_ms, events)
-        return [] if all(isinstance(event, Ticked) for event in events) else events
+            self._decided(react(self.world, fact, at_ms, self.policy), at_ms, events)
+        self._decided(advance(self.world, at_ms, self.policy), at_ms, events)
+        if all(isinstance(event, Ticked) for event in events):
+            events = []
+        self._ahead -= not events
+        return events
 
-    def _take(self, decisions: Iterator[Event], at_ms: int, events: list[Event]) -> None:
+    def _decided(self, decisions: Iterator[Event], at_ms: int, events: list[Event]) -> None:
         """Apply each decision before policy is asked for the next."""
         for decision in decisions:
             apply(self.world, decision, at_ms)
@@ -92,11 +135,41 @@ class Engine:
     async def _record(self, at_ms: int, events: Sequence[Event]) -> None:
         self._in_flight += 1
         try:
-            rows = await self._journal.append(at_ms, events)
+            appended = self._journal.append(at_ms, events, touched(self.world, events))
+            self._seq += len(events)
+            self._ahead -= 1
+            last = self._seq
+            rows = await appended
         finally:
             self._in_flight -= 1
+        if rows[-1].seq != last:
+            message = f"Event {last} of the state in memory is the journal's {rows[-1].seq}."
+            raise Bug(message)
         for feed in self._feeds:
             feed.publish(rows)
+
+    async def capture(self, encode: Callable[[World], bytes]) -> tuple[int, bytes] | None:
+        """The state as `encode` writes it now, and the number of the last event in it; returns when
+        that event is on disk. None in the middle of a step: ask again.
+
+        Steps are pipelined, so that the state is ahead of the disk. But it is exactly the events
+        that were appended so far, whenever no step is between deciding and appending; and an empty
+        append behind them, made in the same breath, returns when they are on disk. A step that
+        broke off leaves a state that no events made, which is never captured. Raises what made the
+        engine fail.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._ahead:
+            return None
+        seq, image = self._seq, encode(self.world)
+        await self._journal.append(self._clock.now_ms(), ())
+        return seq, image
+
+    @property
+    def seq(self) -> int:
+        """The number of the last event in the state; it may not be on disk yet."""
+        return self._seq
 
     async def settled(self) -> None:
         """Return when nothing more can happen in the policy's repository without a new fact from

@@ -1,5 +1,6 @@
 """Carries out what was decided, exactly once: intent on disk, effect, outcome on disk.
 
+Each effect runs under its key through the `Executor`, the one door for what must happen once.
 An effect that was open when the daemon started is probed in the outside world before it is done
 again. Knows performers only by their port; which one carries out what is the composition root's
 business.
@@ -10,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import assert_never
 
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.events import EffectFailed, Event, Requested
 from oya_vcs.core.ids import Key, RepoId
-from oya_vcs.errors import Bug, OyaError, WorldFailed
+from oya_vcs.errors import Bug, JournalStopped, OyaError, WorldFailed
 from oya_vcs.ports import Clock, Performer, Probe, Recorded
+from oya_vcs.runtime.executor import Executor
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,8 @@ RETRY_MS = 200
 """The first wait between two tries, doubled each time."""
 UNKNOWN_MS = 250
 """How long to wait before a probe that could not tell is asked again."""
+UNWELL_MS = 3_000
+"""How long to wait before an effect is tried again on a disk that is not well."""
 
 Offer = Callable[[Event], Awaitable[None]]
 Gate = Callable[[str, Effect], Awaitable[None]]
@@ -34,8 +39,16 @@ Gate = Callable[[str, Effect], Awaitable[None]]
 For crash tests."""
 
 
+Ask = Callable[[], Awaitable[bool]]
+
+
 async def no_gate(_boundary: str, _effect: Effect) -> None:
     """The gate that is always open."""
+
+
+async def always_well() -> bool:
+    """The disk that never fails."""
+    return True
 
 
 class Outbox:
@@ -45,17 +58,23 @@ class Outbox:
         self,
         *,
         performers: Iterable[Performer],
+        executor: Executor,
         offer: Offer,
         clock: Clock,
         repo: RepoId,
         gate: Gate = no_gate,
+        is_well: Ask = always_well,
     ) -> None:
+        """`is_well` tells whether the disk is: a failure is not held against an effect while it is
+        not; the effect is probed and tried until it is."""
         self._performers = {kind: one for one in performers for kind in one.kinds}
+        self._executor = executor
         self._offer = offer
         self._clock = clock
         self._repo = repo
         self._gate = gate
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_well = is_well
+        self._tasks: set[asyncio.Task[Event]] = set()
 
     def publish(self, rows: Sequence[Recorded]) -> None:
         """Start what was requested. What belongs to another repository stays open for its own
@@ -73,7 +92,7 @@ class Outbox:
     async def drain(self) -> None:
         """Return when everything that was started has been carried out and recorded."""
         while self._tasks:
-            await asyncio.gather(*self._tasks)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Stop what is under way and wait until it is gone. What was not recorded stays open.
@@ -86,19 +105,26 @@ class Outbox:
         if type(effect) not in self._performers:
             message = f"No performer carries out {type(effect).__name__}."
             raise Bug(message)
-        task = asyncio.create_task(self._carry_out(key, effect, begun=begun), name=f"effect {key}")
+        work = partial(self._carry_out, key, effect)
+        task = self._executor.begin(key, effect, work, begun=begun)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
-    async def _carry_out(self, key: Key, effect: Effect, *, begun: bool) -> None:
-        try:
-            outcome = await self._outcome(key, effect, begun=begun)
-            await self._gate("after", effect)
-            await self._offer(outcome)
-            await self._gate("recorded", effect)
-        except OyaError:
+    def _ended(self, task: asyncio.Task[Event]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, OyaError):
             # The engine has failed, and tells whoever waits for it; the effect stays open.
-            log.debug("the outcome of %s could not be recorded", key, exc_info=True)
+            log.debug("the outcome of %s could not be recorded", task.get_name(), exc_info=error)
+        elif error is not None:
+            log.error("%s met a bug outside its performer", task.get_name(), exc_info=error)
+
+    async def _carry_out(self, key: Key, effect: Effect, *, begun: bool) -> Event:
+        outcome = await self._outcome(key, effect, begun=begun)
+        await self._gate("after", effect)
+        await self._offer(outcome)
+        await self._gate("recorded", effect)
+        return outcome
 
     async def _outcome(self, key: Key, effect: Effect, *, begun: bool) -> Event:
         performer = self._performers[type(effect)]
@@ -117,12 +143,20 @@ class Outbox:
                         return await performer.do(key, effect, self._offer)
                     case _:
                         assert_never(found)
+            except JournalStopped:
+                raise  # a report could not be recorded: the effect stays open for the next life
             except WorldFailed as error:
                 tried += 1
                 if not error.retryable or tried >= TRIES_MAX:
-                    return _failed(key, effect, error.message)
+                    if await self._is_well():
+                        return _failed(key, effect, error.message)
+                    await self._clock.sleep(UNWELL_MS)
+                    tried = 1
                 await self._clock.sleep(RETRY_MS * 2 ** (tried - 1))
             except Exception as error:
+                if isinstance(error, OSError) and not await self._is_well():
+                    await self._clock.sleep(UNWELL_MS)
+                    continue
                 # Our own fault must not stop the other effects: it is logged, and settles this one.
                 log.exception("effect %s (%s) met a bug", key, type(effect).__name__)
                 return _failed(key, effect, f"oya-vcs met a bug of its own: {error!r}")

@@ -30,6 +30,7 @@ def _assert_landed_once(project: Project, beads: list[dict[str, object]]) -> Non
     project.assert_user_untouched()
     project.assert_healthy()
     project.assert_no_leaks()
+    project.assert_no_needless_pins()
 
 
 def _counting_worker(project: Project, slow: str = "none") -> str:

@@ -38,6 +38,9 @@ def finished(new_project: NewProject) -> Project:
         (["bead", "list"], "bead-list"),
         (["bead", "list", "--state", "landed"], "bead-list"),
         (["bead", "show", "b"], "bead-show"),
+        (["bead", "ready"], "bead-ready"),
+        (["bead", "blocked"], "bead-blocked"),
+        (["bead", "chain", "b"], "bead-chain"),
         (["journal", "tail", "-n", "5"], "journal-tail"),
         (["journal", "verify"], "journal-verify"),
         (["journal", "replay"], "journal-replay"),
@@ -224,8 +227,11 @@ def test_every_command_that_a_message_names_exists() -> None:
         )
     known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "journal", "workspace"}
     verbs = {
-        "bead": {"list", "show", "retry"},
-        "journal": {"tail", "verify", "replay", "stats"},
+        "bead": {"list", "show", "retry", "ready", "blocked", "chain"},
+        "journal": {
+            *("tail", "verify", "replay", "stats"),
+            *("checkpoint", "export", "import", "compact"),
+        },
         "workspace": {"list", "clean"},
     }
     for words in (one.split() for one in named):

@@ -27,6 +27,7 @@ def test_thirty_beads_of_a_four_stream_plan_land_in_order(
     project.assert_user_untouched()
     project.assert_healthy()
     project.assert_no_leaks()
+    project.assert_no_needless_pins()
 
 
 def test_two_edits_of_one_line_the_second_learns_of_the_conflict_and_lands(

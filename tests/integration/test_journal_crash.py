@@ -25,7 +25,7 @@ from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.journal.verify import verify
 from oya_vcs.ports import Recorded
 
-KILLS = 60
+KILLS = 100
 ROOT = Path(__file__).resolve().parents[2]
 
 WRITER = """
@@ -114,15 +114,13 @@ def on_disk(path: Path) -> dict[int, str]:
         return {row.seq: row.event.subject for row in reader.read()}
 
 
-def test_no_acknowledged_event_is_lost_by_sigkill(tmp_path: Path) -> None:
-    """Sixty writers, each killed at a seeded random moment of its work on the same journal: what
-    one of them acknowledged is there with its number, in whole transactions, and it verifies."""
-    dice = random.Random(20_240_601)
-    path = tmp_path / "journal.db"
+def killed_writers(path: Path, dice: random.Random, kills: int) -> int:
+    """So many writers, one after the other, each killed at a random moment of its work on the same
+    journal; after each death everything is checked. Returns how many events were acknowledged."""
     promised: dict[int, str] = {}
     SqliteJournal(path).close()
     with start(path) as nursery:
-        for _ in range(KILLS):
+        for _ in range(kills):
             promised |= acknowledged(killed_after(nursery, dice.randrange(60)))
             kept = on_disk(path)
             assert promised.items() <= kept.items()
@@ -131,7 +129,23 @@ def test_no_acknowledged_event_is_lost_by_sigkill(tmp_path: Path) -> None:
             assert found.ok, found.problems
             assert found.last_seq == len(kept)
         nursery.communicate()
-    assert len(promised) > KILLS
+    return len(promised)
+
+
+def test_no_acknowledged_event_is_lost_by_sigkill(tmp_path: Path) -> None:
+    """KILLS writers, each killed at a seeded random moment: what one of them acknowledged is there
+    with its number, in whole transactions, and it verifies."""
+    dice = random.Random(20_240_601)
+    assert killed_writers(tmp_path / "journal.db", dice, KILLS) > KILLS
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_six_hundred_sigkills(tmp_path: Path) -> None:
+    """The same, twelve journals with fifty deaths each."""
+    for seed in range(12):
+        path = tmp_path / str(seed) / "journal.db"
+        assert killed_writers(path, random.Random(seed), 50) > 50
 
 
 def test_a_full_disk_fails_loudly_and_loses_nothing(tmp_path: Path) -> None:
@@ -143,7 +157,7 @@ def test_a_full_disk_fails_loudly_and_loses_nothing(tmp_path: Path) -> None:
     ends = said.decode().splitlines()
     assert writer.returncode == 0, said
     assert len(ends) == 4
-    assert all(end.startswith("WorldFailed: SQLite failed while writing") for end in ends)
+    assert all(end.startswith("JournalStopped: SQLite failed while writing") for end in ends)
     assert all("takes no more" in end for end in ends)
     promised = acknowledged(output.splitlines(keepends=True))
     assert len(promised) > 10

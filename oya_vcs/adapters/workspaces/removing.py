@@ -50,6 +50,7 @@ async def remove(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspace
         pinned = await ground.pin(KEPT, name)
     for place in await asyncio.to_thread(folders.in_trash, ground.trash, name):
         await whole(partial(folders.discard, place))
+    await _unpin(ground, effect)
     return _event(key, effect, pinned)
 
 
@@ -62,6 +63,7 @@ async def removed(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspac
         return Probe.ABSENT
     if await ground.standing(name) is not None:
         return Probe.ABSENT
+    await _unpin(ground, effect)
     await ground.repository.sync()
     return _event(key, effect, await ground.pin(KEPT, name))
 
@@ -187,8 +189,7 @@ async def _forget(
     """Let jj forget the workspace, and tidy up what people would see of it.
 
     Our note of an attempt goes if it is nothing but that. Work that did not land is hidden from
-    `jj log`, since a pin keeps it (`jj new ID` brings it back); the pin of work that has landed
-    goes, since the target keeps it.
+    `jj log`, since a pin keeps it (`jj new ID` brings it back).
     """
     entry = ground.entry(effect.workspace)
     own = last.is_own(entry)
@@ -198,6 +199,10 @@ async def _forget(
     await ground.repository.jj("workspace", "forget", entry)
     if own and last.id in (pinned, effect.kept_as):
         await ground.repository.jj("abandon", last.id)
+
+
+async def _unpin(ground: Ground, effect: RemoveWorkspace) -> None:
+    """Drop the pin of a result that has landed, since the target keeps it. Can be repeated."""
     if effect.landed:
         pin = ground.ref(RESULTS, effect.workspace)
         await ground.repository.git("update-ref", "--no-deref", "--stdin", stdin=f"delete {pin}\n")

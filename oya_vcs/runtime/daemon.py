@@ -1,0 +1,76 @@
+"""The daemon as its user drives it: beads in, and wait until nothing more can be done.
+
+Knows the engine and its lives; who builds them is `bootstrap`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya_vcs.core import events as e
+from oya_vcs.core.graph import order
+from oya_vcs.core.ids import RepoId
+from oya_vcs.core.intake import take_in
+from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.world import World
+from oya_vcs.runtime.engine import Engine
+from oya_vcs.runtime.lives import Lives
+
+
+@dataclass(slots=True, kw_only=True)
+class Life:
+    """What the daemon is between two failures of its disk: the repository, and its engine."""
+
+    engine: Engine
+    repo: RepoId
+    root: Path
+    target: str
+    resumed: int
+
+
+class Daemon:
+    """A running daemon of one repository, over all its lives. Made by `open_daemon`."""
+
+    def __init__(self, lives: Lives[Life]) -> None:
+        self._lives = lives
+        self.resumed = lives.life.resumed
+        """Effects that an earlier process left open."""
+        self.notes: list[str] = []
+
+    @property
+    def world(self) -> World:
+        """The state as of now."""
+        return self._lives.life.engine.world
+
+    async def submit(self, beads: Sequence[BeadSpec]) -> int:
+        """Record beads that are new or revised, dependencies first, as one step; returns how many,
+        after the fsync.
+
+        What was not taken up, and why, is in `notes`. Raises InputInvalid, with nothing recorded,
+        where an id belongs to another repository.
+        """
+        by_id = {one.id: one for one in beads}
+        needs = {one.id: [need for need in one.needs if need in by_id] for one in beads}
+        ordered = [by_id[one] for one in order(needs)]
+
+        async def offer(life: Life) -> int:
+            intakes = [take_in(life.engine.world, life.repo, bead) for bead in ordered]
+            self.notes = [intake.note for intake in intakes if intake.note]
+            events = [intake.event for intake in intakes if intake.event is not None]
+            if events:
+                await life.engine.offer(*events)
+            return len(events)
+
+        return await self._lives.through(offer)
+
+    async def rest(self) -> World:
+        """Work until nothing more can be done; returns the state then."""
+
+        async def settle(life: Life) -> World:
+            await life.engine.offer(e.Ticked())
+            await life.engine.settled()
+            return life.engine.world
+
+        return await self._lives.through(settle)

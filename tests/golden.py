@@ -1,0 +1,166 @@
+"""Makes a golden journal: `python -m tests.golden NAME` writes `fixtures/journals/NAME.*`.
+
+A story with everything in it that goes well and wrong, told by the real core and engine over the
+outside world in memory, on a clock that stands still until somebody waits: the same code tells the
+same story. Written are its rows as `journal export` would, the state they add up to, and a
+checkpoint of it. A file that is there is never overwritten: what an old version wrote is what it
+wrote (CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from oya_vcs.adapters.memory import Files, Work, new_outside
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.ids import BeadId, CommitId
+from oya_vcs.journal import checkpoint, replay, snapshot
+from oya_vcs.journal.chain import GENESIS, link
+from oya_vcs.journal.codec import encode
+from oya_vcs.journal.lines import Raw, line_of
+from oya_vcs.ports import Recorded
+from tests.daemons import REPO, Daemon, Kill, spec
+
+FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "journals"
+
+
+FIRST = [
+    spec("both-1"),
+    spec("both-2"),
+    spec("bad", priority=0, labels=("risky", "q")),
+    spec("weak", files=("weak.txt",)),
+    spec("after", "weak", "both-2"),
+    spec("idle", description='Say "nothing" \\ do nothing.'),
+    spec("look", allow_empty=True),
+    spec("later", tenant="other"),
+]
+
+
+async def story() -> Daemon:
+    """Lives of a daemon: conflict and rework, failing checks, deferral, refusal, an interrupted
+    worker, a retry, a revision, a target that is gone, one that moves, and a removal that fails."""
+    daemon = Daemon(new_outside({"shared": "start", "a": "1"}), attempts_max=2)
+    outside = daemon.outside
+    calls: list[str] = []
+
+    def worker(effect: f.RunWorker, files: Files) -> Work:
+        calls.append(effect.bead)
+        tries = calls.count(effect.bead)
+        if effect.bead.startswith("both"):
+            return Work({"shared": files["shared"] + f" {effect.bead}"})
+        if effect.bead == "later" and tries == 1:
+            return Work(reason=e.Reason.WORKER_DEFERRED, detail="Not now.")
+        if effect.bead == "weak" and tries <= 2:
+            return Work(reason=e.Reason.WORKER_FAILED, detail="I cannot do this.\nReally.")
+        if effect.bead == "idle":
+            return Work()
+        return Work({f"{effect.bead}.txt": f"ünïcode by attempt {effect.attempt}\n"})
+
+    def check(files: Files) -> str:
+        if "last.txt" in files and "theirs" not in files:
+            lands_by_hand(daemon, {"theirs": "x"})
+        looked = [name for name, one in outside.commits.items() if "Oya-Bead: look" in one.message]
+        if looked and "look.txt" not in files:
+            lands_by_hand(daemon, outside.commits[looked[0]].files, looked[0])
+        return "bad.txt must not be there" if "bad.txt" in files else ""
+
+    daemon.worker, daemon.check = worker, check
+    await daemon.run_to_rest(FIRST, Kill(8))
+    for key, effect in replay.replay(daemon.journal.read()).open.items():
+        if isinstance(effect, f.RunWorker):  # one had begun, and died in the middle of its work
+            outside.outcomes.pop(key, None)
+    await daemon.run_to_rest(FIRST, Kill(3))
+    await daemon.run_to_rest(FIRST)
+    await append(daemon, e.BeadRetried(bead=BeadId("weak")))
+    await daemon.run_to_rest([spec("idle", allow_empty=True)])
+    target, outside.target = outside.target, None
+    await daemon.run_to_rest([spec("last")])
+    outside.target = target
+    await append(daemon, e.Received(delivery="person:1"), e.QueueResumed(repo=REPO))
+    await block(daemon)
+    await append(daemon, e.QueueResumed(repo=REPO))
+    daemon.refuse(f.RunChecks, times=1)
+    await daemon.run_to_rest([spec("held")])
+    await append(daemon, e.QueueResumed(repo=REPO))
+    await daemon.run_to_rest()
+    kept = [row.event for row in daemon.journal.read() if isinstance(row.event, e.AttemptClaimed)]
+    bad = next(event for event in kept if event.bead == "bad")
+    await append(daemon, e.WorkspaceDiscarded(bead=bad.bead, workspace=bad.workspace))
+    await daemon.run_to_rest([spec("open-end"), spec("waits", "open-end")], Kill(7))
+    return daemon
+
+
+def lands_by_hand(daemon: Daemon, files: Files, *others: CommitId) -> None:
+    """A person moves the target, to a merge with other commits."""
+    outside = daemon.outside
+    assert outside.target is not None
+    on = (outside.target, *others)
+    outside.move_target(outside.commit({**outside.commits[on[0]].files, **files}, on, "By hand"))
+
+
+async def block(daemon: Daemon) -> None:
+    """A life in which the target is gone when the candidate is to be built."""
+    outside = daemon.outside
+    before, worker = outside.target, daemon.worker
+
+    def takes_the_target(effect: f.RunWorker, files: Files) -> Work:
+        outside.target = None
+        return worker(effect, files)
+
+    daemon.worker = takes_the_target
+    await daemon.run_to_rest()
+    daemon.worker, outside.target = worker, before
+
+
+async def append(daemon: Daemon, *events: e.Event) -> None:
+    """What a person did between two lives."""
+    await daemon.journal.append(daemon.clock.now_ms(), events)
+
+
+def raw_rows(rows: list[Recorded]) -> list[Raw]:
+    """The rows as the journal would hold them."""
+    raws: list[Raw] = []
+    digest = GENESIS
+    for row in rows:
+        name, version, subject, key, data = encode(row.event)
+        cells = (
+            row.seq,
+            row.at_ms,
+            name.encode(),
+            version,
+            subject.encode(),
+            None if key is None else key.encode(),
+            data,
+        )
+        digest = link(digest, cells)
+        raws.append((*cells, digest))
+    return raws
+
+
+def main(name: str) -> None:
+    """Write the files of a new golden journal."""
+    rows = list(asyncio.run(story()).journal.read())
+    world = replay.replay(rows)
+    raws = raw_rows(rows)
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / f"{name}.jsonl").open("xb") as lines:
+        lines.writelines(map(line_of, raws))
+    with (FOLDER / f"{name}.state.json").open("x") as state:
+        found = {"digest": replay.digest(world), "state": replay.plain(world)}
+        json.dump(found, state, indent=1, ensure_ascii=False)
+        state.write("\n")
+    cut = len(rows) // 2
+    half = replay.replay(rows[:cut])
+    taken = checkpoint.save(FOLDER, half, cut, raws[cut - 1][7])
+    taken.rename(FOLDER / f"{name}.format-{snapshot.FORMAT}.checkpoint")
+    kinds = {type(row.event).__name__ for row in rows}
+    missing = sorted({kind.__name__ for kind in e.EVENTS} - kinds)
+    sys.stdout.write(f"{len(rows)} events; kinds of event that are not told: {missing}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

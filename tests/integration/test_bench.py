@@ -1,0 +1,162 @@
+"""The benchmark's parts: what they measure is what they say. No test here depends on a time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from oya_vcs.bench import appends, replays, story, workflow
+from oya_vcs.bench.figures import Figure, put, regressed
+from oya_vcs.cli.bench import bench
+from oya_vcs.cli.output import Output
+from oya_vcs.core import events as e
+from oya_vcs.core.beads import TERMINAL
+from oya_vcs.core.world import World, apply
+from oya_vcs.errors import ConfigurationInvalid, ExitCode
+from oya_vcs.journal.measure import bare_fold, bench_lookup, fill
+from oya_vcs.journal.reader import open_reader
+from oya_vcs.journal.replay import digest, replay
+from oya_vcs.journal.verify import verify
+
+
+@pytest.fixture(scope="module")
+def told() -> story.Story:
+    """A short story."""
+    return asyncio.run(story.record(beads=60))
+
+
+def figure(name: str, ratio: float) -> Figure:
+    """A figure with this ratio."""
+    return Figure(name=name, what="x", ours="1", baseline="1", ratio=ratio)
+
+
+def test_a_story_meets_trouble_and_ends(told: story.Story) -> None:
+    """It has attempts, results and candidates that fail, and each telling ends all its beads."""
+    world = World()
+    kinds: Counter[str] = Counter()
+    count = 3 * told.rows_a_telling + 1
+    for (at_ms, _), event in zip(told.rows(count), told.events(count), strict=True):
+        apply(world, event, at_ms)
+        kinds[type(event).__name__] += 1
+    assert len(world.beads) == 180
+    assert all(bead.state in TERMINAL for bead in world.beads.values())
+    assert not world.open
+    assert {"BeadBackedOff", "BeadReworked", "CandidateConflicted", "Landed"} <= set(kinds)
+
+
+def test_tellings_share_no_key(told: story.Story) -> None:
+    """However often the story is told, no unique key comes twice."""
+    keys = [row[3] for _, row in told.rows(20 * told.rows_a_telling) if row[3] is not None]
+    assert len(keys) == len(set(keys)) > 10_000
+
+
+def test_a_filled_journal_is_like_any_other(tmp_path: Path, told: story.Story) -> None:
+    """It verifies, and the bare loop folds it into the same state as a replay."""
+    path = tmp_path / "filled.db"
+    mark = fill(path, told.rows(2_500))
+    assert mark.seq == 2_500
+    assert verify(path).ok
+    with open_reader(path) as reader:
+        assert digest(replay(reader.read())) == digest(bare_fold(path))
+    keys = [row[3] for _, row in told.rows(100) if row[3] is not None]
+    ours, bare = bench_lookup(path, keys, itertools.count().__next__)
+    assert len(ours) == len(bare) == len(keys)
+
+
+@pytest.mark.parametrize("clients", [1, 8])
+def test_a_workflow_is_three_durable_steps(tmp_path: Path, clients: int) -> None:
+    """Each workflow leaves nine rows: three requests, three outcomes, and what frames them; alone
+    it takes four transactions."""
+    path = tmp_path / "workflow.db"
+    ran = asyncio.run(workflow.run(path, 16, clients))
+    with open_reader(path) as reader:
+        kinds = Counter(type(row.event) for row in reader.read())
+    assert kinds[e.Requested] == 48
+    assert kinds[e.BeadAdded] == kinds[e.BeadFailed] == 16
+    assert sum(kinds.values()) == 16 * workflow.ROWS + 1
+    assert ran.count == 16
+    assert ran.batch == workflow.ROWS / 4 if clients == 1 else ran.batch > workflow.ROWS / 4
+
+
+def test_the_gate_names_what_regressed(tmp_path: Path) -> None:
+    """A ratio beyond a limit is named; one at its limit, unknown or not measured is not."""
+    gate = tmp_path / "gate.json"
+    limits = {"slow": {"at_most": 2}, "low": {"at_least": 0.5}, "gone": {"at_most": 1}}
+    gate.write_text(json.dumps({"figures": limits}))
+    found = [figure("slow", 2.1), figure("low", 0.5), figure("new", 9)]
+    assert regressed(found, gate) == ["slow regressed: its ratio is 2.10, above 2."]
+    assert "low regressed" in regressed([figure("low", 0.4)], gate)[0]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"figures": {"a": {"most": 1}}}'])
+def test_a_gate_that_cannot_be_used_is_refused(tmp_path: Path, text: str) -> None:
+    """A gate that judges nothing by mistake would let everything through."""
+    gate = tmp_path / "gate.json"
+    gate.write_text(text)
+    with pytest.raises(ConfigurationInvalid, match=r"gate\.json cannot be used"):
+        regressed([figure("a", 1)], gate)
+
+
+def test_a_table_replaces_the_one_before(tmp_path: Path) -> None:
+    """What stands around the marks of a block stays, and so do other blocks."""
+    file = tmp_path / "figures.md"
+    file.write_text("# Figures\n\nBefore.\n")
+    put(file, "a", "First.", [("h",), ("1",)])
+    put(file, "b", "Other.", [("h",), ("2",)])
+    put(file, "a", "Second.", [("h",), ("3",)])
+    text = file.read_text()
+    assert text.startswith("# Figures\n\nBefore.\n")
+    assert "First." not in text
+    assert "| 1 |" not in text
+    assert text.index("Second.") < text.index("| 3 |") < text.index("Other.") < text.index("| 2 |")
+
+
+def test_the_command_measures_and_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bench journal` answers with every promised figure, writes its table, and fails at a gate
+    that nothing can pass."""
+    monkeypatch.setattr(appends, "GROUPED", 640)
+    monkeypatch.setattr(appends, "SINGLE", 20)
+    monkeypatch.setattr(replays, "CHECKPOINT_BEADS", story.BEADS)
+    monkeypatch.setattr(replays, "TAIL", 1_000)
+    monkeypatch.setattr(workflow, "COUNT", 64)
+    gate = tmp_path / "gate.json"
+    gate.write_text(json.dumps({"figures": {"replay": {"at_most": 0}}}))
+    given = Namespace(
+        what="journal",
+        beads=2,
+        steps=640,
+        events=20_000,
+        rows=1_000,
+        rounds=1,
+        dir=str(tmp_path),
+        write=str(tmp_path / "figures.md"),
+        gate=str(gate),
+    )
+    assert bench(given, Output(json=True)) is ExitCode.WORK_FAILED
+    answer = json.loads(capsys.readouterr().out)
+    assert {one["name"] for one in answer["data"]["figures"]} == {
+        "group-commit",
+        "single-commit",
+        "single-commit-p99",
+        "workflow-alone",
+        "workflow-flight",
+        "replay",
+        "replay-memory",
+        "key-lookup",
+        "restart",
+        "checkpoint-save",
+        "checkpoint-load",
+        "append-behind-single",
+        "append-behind-grouped",
+    }
+    assert answer["data"]["regressed"][0].startswith("replay regressed")
+    assert "| ratio |" in (tmp_path / "figures.md").read_text()
+    assert [path.name for path in tmp_path.glob("oya-vcs-bench-*")] == []

@@ -1,0 +1,78 @@
+"""Execution keys: what they are made of, and that no shortcut changes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict
+
+import pytest
+
+from oya_vcs.core.effects import CollectResult, RunWorker, effect_key
+from oya_vcs.core.ids import BeadId, CommitId, RepoId, WorkspaceName, execution_key, fields_of
+from oya_vcs.core.spec import BeadSpec, spec_key
+
+SPEC = BeadSpec(
+    id=BeadId("parser"), title="Lies die Zeilen – „alle“ \n", needs=(BeadId("a"),), labels=("x",)
+)
+RUN = RunWorker(
+    repo=RepoId("r"),
+    bead=SPEC.id,
+    attempt=2,
+    workspace=WorkspaceName("w"),
+    path="/w",
+    spec=SPEC,
+    feedback="\x1b[31mno\x1b[0m",
+)
+COLLECT = CollectResult(
+    repo=RepoId("r"),
+    bead=SPEC.id,
+    attempt=1,
+    workspace=WorkspaceName("w"),
+    base=CommitId("b" * 40),
+    message="m",
+    allow_empty=True,
+)
+
+
+def by_the_book(bead: str, work: object) -> str:
+    """UUID v5 as the standard library makes it, of the SHA-256 of canonical JSON."""
+    text = json.dumps(
+        work, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    name = hashlib.sha256(text.encode()).hexdigest()
+    return str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_DNS, bead), name))
+
+
+@pytest.mark.parametrize("work", [{"b": 1, "a": [True, None, "é"]}, [], "x", 0])
+def test_a_key_is_a_uuid_v5(work: object) -> None:
+    """The key is the UUID that the standard library gives for the same namespace and name."""
+    key = execution_key(SPEC.id, work)
+    assert key == by_the_book("parser", work)
+    assert uuid.UUID(key).version == 5
+
+
+@pytest.mark.parametrize("value", [SPEC, RUN, COLLECT])
+def test_fields_are_those_of_asdict(value: object) -> None:
+    """Names, values and nested data classes as `dataclasses.asdict` gives them."""
+    assert fields_of(value) == asdict(value)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("effect", [RUN, COLLECT])
+def test_an_effects_key_covers_its_kind_and_all_its_fields(effect: RunWorker) -> None:
+    """It is the key of the effect's name and fields, so that journals of before keep theirs."""
+    work = {"effect": type(effect).__name__, **asdict(effect)}
+    assert effect_key(effect) == by_the_book("parser", work)
+
+
+def test_a_specs_key_covers_all_its_fields() -> None:
+    """The same bead with the same content has the same key."""
+    assert spec_key(SPEC) == by_the_book("parser", asdict(SPEC))
+
+
+@pytest.mark.parametrize("work", [{"a": float("nan")}, {"a": SPEC}, {1, 2}])
+def test_work_that_is_no_json_is_refused(work: object) -> None:
+    """A key is never made of something that another program could not write down."""
+    with pytest.raises((TypeError, ValueError), match=r"JSON"):
+        execution_key(SPEC.id, work)

@@ -77,6 +77,19 @@ async def test_a_probe_finds_a_whole_workspace_and_only_that(attempt: Attempt) -
     assert in_progress.count("in progress") == 2  # what a person forgot stays in sight
 
 
+async def test_a_workspace_that_never_left_the_root_commit_is_half_made(attempt: Attempt) -> None:
+    """jj makes every workspace on the root commit and then moves it; killed between the two, what
+    is there is whole, and empty. It is not taken for a workspace on the target."""
+    effect = attempt.creation()
+    attempt.folder.mkdir(parents=True, exist_ok=True)
+    where = ("--name", attempt.entry, str(attempt.path))
+    attempt.user.jj("workspace", "add", "--no-colocate", "-r", "root()", *where)
+    assert await attempt.performer.probe(f.effect_key(effect), effect) is Probe.ABSENT
+    made = await attempt.create()
+    assert made.base == attempt.user.commit("main")
+    assert attempt.entries().count(attempt.entry) == 1
+
+
 async def test_a_target_that_cannot_be_started_from_is_explained(attempt: Attempt) -> None:
     """A missing, conflicted or empty target blocks, says the mend, and leaves neither folder nor
     entry; with the target well, the same effect makes the workspace."""

@@ -76,7 +76,8 @@ async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
     """The workspace's commit where a look at every file finds what the target holds.
 
     A killed jj leaves the folder half filled and the workspace stale (an error), or the look finds
-    deletions (not empty).
+    deletions (not empty), or it had yet to leave the root commit, where every workspace begins:
+    whole in itself, with nothing of the target in it, and without our mark.
     """
     path = ground.path(effect.workspace)
     try:
@@ -85,7 +86,14 @@ async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
         return None
     commit = found[0]
     whole = commit.here and commit.empty and len(commit.parents) == 1
-    return commit if whole and commit.is_own(ground.entry(effect.workspace)) else None
+    marked = commit.description == _description(effect)
+    own = commit.is_own(ground.entry(effect.workspace))
+    return commit if whole and marked and own else None
+
+
+def _description(effect: CreateWorkspace) -> str:
+    """What jj makes of our mark: a description ends with a line's end."""
+    return f"{mark(effect.bead, effect.attempt)}\n"
 
 
 async def _roll_back(ground: Ground, effect: CreateWorkspace) -> None:
@@ -96,8 +104,8 @@ async def _roll_back(ground: Ground, effect: CreateWorkspace) -> None:
         place = await whole(partial(folders.to_trash, path, ground.trash))
         await whole(partial(folders.discard, place))
     if standing is not None:
-        made = f"{mark(effect.bead, effect.attempt)}\n"
-        if standing.is_own(entry) and (standing.is_scratch() or standing.description == made):
+        made = standing.description == _description(effect)
+        if standing.is_own(entry) and (standing.is_scratch() or made):
             await ground.repository.jj("abandon", standing.id)
         await ground.repository.jj("workspace", "forget", entry)
 

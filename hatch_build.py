@@ -1,7 +1,7 @@
 """The build hook: puts `hooks/` and `templates/` into the standard wheel as `oya_vcs/_data/...`.
 
-An editable installation gets no copy: there `oya_vcs/config.py` finds both folders at the top of
-the checkout. This module knows nothing of the package it builds.
+An editable installation gets no copy: there `oya_vcs/config/places.py` finds both folders at the
+top of the checkout. This module knows nothing of the package it builds.
 """
 
 from __future__ import annotations

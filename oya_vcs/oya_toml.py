@@ -1,7 +1,7 @@
 """Settings as somebody wrote them, each with its place: TOML text, environment variables, flags.
 
 Every value is kept as it was written. What keys there are, their types and their limits are unknown
-here (`config.py`); no file is read and no environment either: both are handed in.
+here (`config/`); no file is read and no environment either: both are handed in.
 """
 
 from __future__ import annotations

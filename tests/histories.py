@@ -14,12 +14,13 @@ from random import Random
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import State
+from oya_vcs.core.decide import advance, react
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, CommitId, Key, RepoId, TreeId
 from oya_vcs.core.intake import take_in
-from oya_vcs.core.machine import advance, react
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
-from oya_vcs.core.world import Keep, World, apply
+from oya_vcs.core.world import Keep, World
 from oya_vcs.ports import Recorded
 
 Pick = Callable[[int], int]

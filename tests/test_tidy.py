@@ -37,7 +37,7 @@ NOT_IMPORTED = {
 }
 
 READS_ENVIRONMENT = {
-    "oya_vcs/config.py": "reads it once, for everyone",
+    "oya_vcs/config/places.py": "reads it once, for everyone",
     "oya_vcs/adapters/process/reaper.py": "run as a script, without the package",
 }
 
@@ -219,7 +219,7 @@ def test_every_test_states_its_property() -> None:
 
 
 def test_only_config_reads_the_environment() -> None:
-    """`os.environ` and its kin are read in config.py, once."""
+    """`os.environ` and its kin are read in config/places.py, once."""
     kin = {"environ", "environb", "getenv", "getenvb", "putenv"}
     found = [
         f"{name_of(path)}:{line} os.{attribute}"
@@ -229,7 +229,7 @@ def test_only_config_reads_the_environment() -> None:
         if owner == "os" and attribute in kin
     ]
     found += importers_outside({f"os.{name}" for name in kin}, *READS_ENVIRONMENT)
-    none_of(found, "the environment is read outside config.py")
+    none_of(found, "the environment is read outside config/places.py")
 
 
 def test_only_the_journal_knows_sqlite() -> None:

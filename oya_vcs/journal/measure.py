@@ -17,8 +17,9 @@ import msgspec
 
 from oya_vcs.core.effects import EFFECTS
 from oya_vcs.core.events import EVENTS, Event, Requested
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import Key
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import Encoded, encode
 from oya_vcs.journal.driver import Connection, open_read_only, open_writer

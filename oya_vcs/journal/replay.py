@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import canonical_json
 from oya_vcs.core.queues import FifoQueue
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.errors import Bug, JournalCorrupt
 from oya_vcs.journal import collector
 from oya_vcs.ports import Recorded

@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from oya_vcs.core.decide import advance, react
 from oya_vcs.core.events import Event, Outcome, Received, Ticked, WorkerSpawned
-from oya_vcs.core.machine import advance, react
+from oya_vcs.core.fold import apply
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.standing import touched
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.errors import Bug, OyaError
 from oya_vcs.ports import Clock, Feed, Journal
 from oya_vcs.runtime.executor import Executor

@@ -9,10 +9,11 @@ import pytest
 
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import events as e
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.standing import BeadRow, everything, touched
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 from oya_vcs.journal.queries import open_beads
 from oya_vcs.journal.store import SqliteJournal

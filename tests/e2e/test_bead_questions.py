@@ -11,10 +11,11 @@ import pytest
 
 from oya_vcs.cli import main, reading
 from oya_vcs.core import events as e
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.standing import touched
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 from oya_vcs.journal.store import SqliteJournal
 

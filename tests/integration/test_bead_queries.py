@@ -16,10 +16,11 @@ from random import Random
 import pytest
 
 from oya_vcs.core import events as e
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.standing import everything, touched
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.errors import JournalCorrupt, NotFound
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal import queries
@@ -42,7 +43,7 @@ import asyncio, sys
 from pathlib import Path
 from oya_vcs.core import events as e
 from oya_vcs.core.standing import everything, touched
-from oya_vcs.core.world import apply
+from oya_vcs.core.fold import apply
 from oya_vcs.journal.replay import replay
 from oya_vcs.journal.store import SqliteJournal
 from tests.integration.test_bead_queries import REPO, added

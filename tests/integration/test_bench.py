@@ -17,7 +17,8 @@ from oya_vcs.cli.bench import bench
 from oya_vcs.cli.output import Output
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import TERMINAL
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.fold import apply
+from oya_vcs.core.world import World
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
 from oya_vcs.journal.measure import bare_fold, bench_lookup, fill
 from oya_vcs.journal.reader import open_reader

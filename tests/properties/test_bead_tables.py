@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import RESTING
+from oya_vcs.core.fold import apply
 from oya_vcs.core.graph import critical_path
 from oya_vcs.core.ids import BeadId, Key
 from oya_vcs.core.standing import everything, touched
-from oya_vcs.core.world import World, apply
+from oya_vcs.core.world import World
 from oya_vcs.journal import queries
 from oya_vcs.journal.queries import beads_in, open_beads
 from oya_vcs.journal.store import SqliteJournal

@@ -13,6 +13,7 @@ import pytest
 
 from oya_vcs import config as configs
 from oya_vcs.config import Config, load
+from oya_vcs.config.rules import INTEGER_MAX
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.oya_toml import line_of
 
@@ -218,7 +219,7 @@ def test_what_is_wrong_is_named_with_its_line(toml: str, expected: str) -> None:
 )
 def test_numbers_have_limits(key: str, low: int, high: int | None) -> None:
     """The limits themselves are taken, the next numbers are not, and the message says both."""
-    most = configs.INTEGER_MAX if high is None else high
+    most = INTEGER_MAX if high is None else high
     read(flags={key: low})
     read(flags={key: most})
     said = "upwards" if high is None else f"to {high}"

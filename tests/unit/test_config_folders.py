@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from oya_vcs import config as configs
+from oya_vcs.config import places
 
 
 def test_folders_stand_where_the_base_directories_say(tmp_path: Path) -> None:
@@ -42,9 +43,11 @@ def test_data_folders_are_found_in_a_checkout_and_in_a_wheel(
     """Beside the package, unless the package carries them."""
     assert (configs.templates_folder() / "oya.toml").is_file()
     package = tmp_path / "oya_vcs"
-    package.mkdir()
-    monkeypatch.setattr(configs, "__file__", str(package / "config.py"))
-    (package / "_data" / "hooks").mkdir(parents=True)
+    monkeypatch.setattr(places, "__file__", str(package / "config" / "places.py"))
+    assert configs.templates_folder() == tmp_path / "templates"
+    carried = package / "_data" / "templates"
+    carried.mkdir(parents=True)
+    assert configs.templates_folder() == carried
 
 
 def test_the_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import State
 from oya_vcs.core.explain import explain
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, WorkspaceName, bead_id
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.merge import MergeQueue
@@ -18,7 +19,7 @@ from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import backoff_ms, choose
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.texts import subject_line
-from oya_vcs.core.world import Keep, World, apply, unfinished
+from oya_vcs.core.world import Keep, World, unfinished
 from oya_vcs.errors import Bug, InputInvalid
 from oya_vcs.runtime.engine import Engine
 from tests.daemons import REPO, Daemon, spec

@@ -1,0 +1,36 @@
+"""Configuration: one frozen value, read once; and where things live."""
+
+from oya_vcs.config.loading import load, target_of
+from oya_vcs.config.places import (
+    Home,
+    default_home,
+    environment,
+    templates_folder,
+    tools_folder,
+    user_config,
+)
+from oya_vcs.config.sections import (
+    Config,
+    GithubConfig,
+    QueueConfig,
+    RepoConfig,
+    WebConfig,
+    WorkerConfig,
+)
+
+__all__ = [
+    "Config",
+    "GithubConfig",
+    "Home",
+    "QueueConfig",
+    "RepoConfig",
+    "WebConfig",
+    "WorkerConfig",
+    "default_home",
+    "environment",
+    "load",
+    "target_of",
+    "templates_folder",
+    "tools_folder",
+    "user_config",
+]

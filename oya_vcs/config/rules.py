@@ -1,0 +1,74 @@
+"""What a value may be, and how a message says that one may not. Knows no section and no key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+INTEGER_MAX = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exact (RFC 8259, 6)."""
+
+Rule = Callable[[Any], str]
+"""What is wrong with a value of the right type, to be read after "section.key "; empty for
+nothing."""
+
+
+def between(low: int, high: int = INTEGER_MAX) -> dict[str, Rule]:
+    """A number's limits, both included."""
+    most = f"to {high}" if high < INTEGER_MAX else "upwards"
+    return {"rule": lambda v: "" if low <= v <= high else f"must be from {low} {most}, and is {v}"}
+
+
+def one_of(*now: str, later: Sequence[str] = ()) -> dict[str, Rule]:
+    """The words a key may be; `later` are those that are documented and not available yet."""
+
+    def rule(value: str) -> str:
+        if value in now:
+            return ""
+        if value in later:
+            return f'cannot be "{value}" in this version; use {words(now)}'
+        return f"must be {words([*now, *later])}, and is {shown(value)}{meant(value, now)}"
+
+    return {"rule": rule}
+
+
+def like(pattern: str, what: str) -> dict[str, Rule]:
+    """The form of a text. Compiled when it is first asked for: importing this module is cheap."""
+    return {
+        "rule": lambda v: "" if re.fullmatch(pattern, v) else f"must be {what}, and is {shown(v)}"
+    }
+
+
+def address(value: str) -> str:
+    """Where to listen: a name or number and a port, IPv6 in brackets."""
+    form = re.fullmatch(r"(?:\[[\da-fA-F:.]+\]|[^\s:\[\]]+):(\d{1,5})", value, re.ASCII)
+    if form and int(form[1]) < 2**16:
+        return ""
+    return f"must be an address and a port, as 127.0.0.1:7420, and is {shown(value)}"
+
+
+def argv(value: tuple[str, ...]) -> str:
+    """A command: empty for none, else a program and its arguments."""
+    if value and not value[0].strip():
+        return "must begin with a program, and begins with an empty text"
+    return "must not hold a NUL character" if any("\0" in part for part in value) else ""
+
+
+def meant(word: str, known: Sequence[str]) -> str:
+    """`; did you mean x?` where the word resembles a known one."""
+    import difflib  # noqa: PLC0415 - only for an error
+
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def words(words: Sequence[str]) -> str:
+    """`a, b or c`."""
+    return ", ".join(words[:-1]) + " or " * (len(words) > 1) + words[-1]
+
+
+def shown(value: object) -> str:
+    """A value in a message, shortened."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

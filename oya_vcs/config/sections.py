@@ -1,0 +1,99 @@
+"""The configuration as values: each section, each key, its default, and what it may be.
+
+This module knows what each key may be; what is done with it is known to those who are given it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from oya_vcs.config.rules import address, argv, between, like, one_of
+
+_REF = r"[^\s\x00-\x1f\x7f~^:?*\[\\-][^\s\x00-\x1f\x7f~^:?*\[\\]*"
+_VARIABLE = like(r"([A-Za-z_]\w*)?", "the name of an environment variable, or empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoConfig:
+    """`[repo]`: the bookmark that lands, and the forge."""
+
+    target: str = field(default="main", metadata=like(_REF, "the name of a bookmark"))
+    remote: str = field(default="", metadata=like(f"({_REF})?", "the name of a remote, or empty"))
+    forge: str = field(default="local", metadata=one_of("local", later=["github"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """`[worker]`: how a bead is worked on. Limits are per attempt; `lease_ms` 0 allows silence."""
+
+    kind: str = field(default="command", metadata=one_of("command", later=["acp", "opencode"]))
+    command: tuple[str, ...] = field(default=(), metadata={"rule": argv})
+    slots: int = field(default=4, metadata=between(1, 1000))
+    attempts_max: int = field(default=3, metadata=between(1, 100))
+    wall_ms_max: int = field(default=3_600_000, metadata=between(1))
+    lease_ms: int = field(default=30_000, metadata=between(0))
+    stop_ms: int = field(default=5_000, metadata=between(1))
+    output_bytes_max: int = field(default=50_000_000, metadata=between(1))
+    backoff_ms: int = field(default=1_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig:
+    """`[queue]`: strategies for beads and for changes.
+
+    `merge` "adaptive" leaves the number of changes tested at once to the queue, which in this
+    version is always one, as with "serial".
+    """
+
+    strategy: str = field(
+        default="fifo", metadata=one_of("fifo", later=["lifo", "priority", "round_robin"])
+    )
+    merge: str = field(
+        default="adaptive", metadata=one_of("adaptive", "serial", later=["window", "batch"])
+    )
+    method: str = field(default="merge", metadata=one_of("merge", later=["squash", "rebase"]))
+    check_ms_max: int = field(default=1_800_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebConfig:
+    """`[web]`: the address of the page and the API. Loopback unless somebody says otherwise."""
+
+    listen: str = field(default="127.0.0.1:7420", metadata={"rule": address})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GithubConfig:
+    """`[github]`: how to reach and be reached by GitHub. Secrets are named here, never written."""
+
+    api_url: str = field(
+        default="https://api.github.com", metadata=like(r"https?://\S+", "an http(s) address")
+    )
+    repo: str = field(default="", metadata=like(r"([\w.-]+/[\w.-]+)?", "owner/name, or empty"))
+    app_id: int = field(default=0, metadata=between(0))
+    private_key_file: str = ""
+    token_env: str = field(default="", metadata=_VARIABLE)
+    webhook_secret_env: str = field(default="OYA_GITHUB_WEBHOOK_SECRET", metadata=_VARIABLE)
+    poll_ms: int = field(default=60_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the composition root needs to know. `checks` maps a name to a shell command."""
+
+    repo: RepoConfig = field(default_factory=RepoConfig)
+    checks: Mapping[str, str] = field(default_factory=dict)
+    worker: WorkerConfig = field(default_factory=WorkerConfig)
+    queue: QueueConfig = field(default_factory=QueueConfig)
+    web: WebConfig = field(default_factory=WebConfig)
+    github: GithubConfig = field(default_factory=GithubConfig)
+
+
+SECTIONS: Mapping[str, type] = {
+    "repo": RepoConfig,
+    "worker": WorkerConfig,
+    "queue": QueueConfig,
+    "web": WebConfig,
+    "github": GithubConfig,
+}

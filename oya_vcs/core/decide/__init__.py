@@ -1,0 +1,69 @@
+"""Policy: what follows from a fact. `react` yields decisions; its caller applies each before it
+asks for the next.
+
+A decision is an event like any other (`Requested`, `AttemptClaimed`, `BeadFailed`, …) and is never
+reacted to. Nothing here does anything, asks the time, or remembers: the same world and fact give
+the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.decide import attempts, changes, workspaces
+from oya_vcs.core.decide.attempts import schedule, set_back
+from oya_vcs.core.decide.changes import plan
+from oya_vcs.core.decide.decisions import Decisions, Rule
+from oya_vcs.core.policy import Policy
+from oya_vcs.core.world import World
+
+
+def react(world: World, fact: e.Event, at_ms: int, policy: Policy) -> Decisions:
+    """Every decision that follows from `fact` itself, which has been applied already (but for
+    `Ticked`, which changes nothing).
+
+    `at_ms` is Unix time. The caller applies each decision before it takes the next one.
+    """
+    handler = _RULES.get(type(fact))
+    if handler is not None:
+        yield from handler(world, fact, at_ms, policy)
+
+
+def advance(world: World, at_ms: int, policy: Policy) -> Decisions:
+    """What can be started now that all facts of a step are in: attempts, and the next candidate.
+
+    As with `react`, the caller applies each decision before it takes the next one.
+    """
+    if not policy.idle:
+        yield from schedule(world, policy)
+        yield from plan(world, at_ms, policy)
+
+
+def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Policy) -> Decisions:
+    bead = world.bead(fact.bead)
+    if fact.kind in _ATTEMPT_EFFECTS:
+        reason = e.Reason.INFRASTRUCTURE
+        yield from set_back(world, bead, reason, fact.message, at_ms, policy)
+    elif fact.kind in _QUEUE_EFFECTS and bead.change is not None:
+        yield e.ChangeHeld(
+            bead=bead.id,
+            change=bead.change,
+            reason=e.Reason.INFRASTRUCTURE,
+            detail=fact.message,
+        )
+
+
+_QUEUE_EFFECTS = frozenset(kind.__name__ for kind in (f.BuildCandidate, f.RunChecks, f.Land))
+_ATTEMPT_EFFECTS = frozenset(
+    kind.__name__ for kind in (f.CreateWorkspace, f.RunWorker, f.CollectResult, f.OpenChange)
+)
+
+
+_RULES: Mapping[type[e.Event], Rule] = {
+    **attempts.RULES,
+    **changes.RULES,
+    **workspaces.RULES,
+    e.EffectFailed: _effect_failed,
+}

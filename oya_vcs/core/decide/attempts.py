@@ -1,0 +1,137 @@
+"""What follows from the facts of an attempt, and which attempt to start next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.beads import Bead
+from oya_vcs.core.decide.decisions import Decisions, Rule, request
+from oya_vcs.core.decide.workspaces import remove_workspaces
+from oya_vcs.core.ids import ChangeId, execution_key, workspace_name
+from oya_vcs.core.policy import Policy
+from oya_vcs.core.schedule import backoff_ms, choose
+from oya_vcs.core.texts import (
+    result_message,
+)
+from oya_vcs.core.world import World
+from oya_vcs.errors import Bug
+
+HOPELESS = frozenset({e.Reason.WORKER_MISSING})
+"""Reasons that no waiting mends: a person must do something first."""
+
+
+def schedule(world: World, policy: Policy) -> Decisions:
+    """Start an attempt in every slot that is free and has a bead to work on."""
+    while (choice := choose(world, policy)) is not None:
+        bead = world.bead(choice.bead)
+        attempt = bead.attempt + 1
+        run = execution_key(bead.id, {"spec": bead.key, "attempt": attempt})
+        name = workspace_name(bead.id, attempt, run)
+        yield e.AttemptClaimed(bead=bead.id, attempt=attempt, slot=choice.slot, workspace=name)
+        yield request(
+            f.CreateWorkspace(repo=bead.repo, bead=bead.id, attempt=attempt, workspace=name)
+        )
+
+
+def _workspace_created(
+    world: World, fact: e.WorkspaceCreated, at_ms: int, policy: Policy
+) -> Decisions:
+    bead = world.bead(fact.bead)
+    yield request(
+        f.RunWorker(
+            repo=bead.repo,
+            bead=bead.id,
+            attempt=fact.attempt,
+            workspace=fact.workspace,
+            path=fact.path,
+            spec=bead.spec,
+            feedback=bead.feedback,
+        )
+    )
+
+
+def _worker_finished(world: World, fact: e.WorkerFinished, at_ms: int, policy: Policy) -> Decisions:
+    bead = world.bead(fact.bead)
+    if fact.reason is not None:
+        yield from set_back(world, bead, fact.reason, fact.detail, at_ms, policy)
+        return
+    if bead.workspace is None or bead.base is None:
+        raise Bug(f"Bead {bead.id} has a finished worker and no workspace.")
+    yield request(
+        f.CollectResult(
+            repo=bead.repo,
+            bead=bead.id,
+            attempt=fact.attempt,
+            workspace=bead.workspace,
+            base=bead.base,
+            message=result_message(bead.spec, fact.attempt, fact.key),
+            allow_empty=bead.spec.allow_empty,
+        )
+    )
+
+
+def set_back(
+    world: World, bead: Bead, reason: e.Reason, detail: str, at_ms: int, policy: Policy
+) -> Decisions:
+    """An attempt ended without a result: wait and try again, or fail for good.
+
+    An interruption (our own crash or stop) and a worker that asks to be tried later (exit 75) do
+    not count; what they left is pinned and removed. What a failed attempt left is kept for its
+    author to look at.
+    """
+    if reason is e.Reason.INTERRUPTED:
+        yield from remove_workspaces(world, bead)
+        yield _backed_off(bead, at_ms, reason, detail, counted=False)
+    elif reason is e.Reason.WORKER_DEFERRED and bead.deferrals < policy.deferrals_max:
+        wait_ms = backoff_ms(policy.defer_ms, bead.deferrals, policy.backoff_ms_max)
+        yield from remove_workspaces(world, bead)
+        yield _backed_off(bead, at_ms + wait_ms, reason, detail, counted=False)
+    elif bead.failures + 1 < policy.attempts_max and reason not in HOPELESS:
+        wait_ms = backoff_ms(policy.backoff_ms, bead.failures, policy.backoff_ms_max)
+        yield _backed_off(bead, at_ms + wait_ms, reason, detail, counted=True)
+    else:
+        yield e.BeadFailed(bead=bead.id, reason=reason, detail=detail)
+
+
+def _backed_off(
+    bead: Bead, until_ms: int, reason: e.Reason, detail: str, *, counted: bool
+) -> e.BeadBackedOff:
+    return e.BeadBackedOff(
+        bead=bead.id, until_ms=until_ms, reason=reason, detail=detail, counted=counted
+    )
+
+
+def _result_collected(
+    world: World, fact: e.ResultCollected, at_ms: int, policy: Policy
+) -> Decisions:
+    bead = world.bead(fact.bead)
+    yield request(
+        f.OpenChange(
+            repo=bead.repo,
+            bead=bead.id,
+            attempt=fact.attempt,
+            change=ChangeId(f"{bead.id}.{fact.attempt}"),
+            head=fact.commit,
+            title=bead.spec.title,
+        )
+    )
+
+
+def _result_refused(world: World, fact: e.ResultRefused, at_ms: int, policy: Policy) -> Decisions:
+    yield from set_back(world, world.bead(fact.bead), fact.reason, fact.detail, at_ms, policy)
+
+
+def _ticked(world: World, fact: e.Ticked, at_ms: int, policy: Policy) -> Decisions:
+    while world.timers and world.timers[0][0] <= at_ms:
+        yield e.BeadReadied(bead=world.timers[0][1])
+
+
+RULES: Mapping[type[e.Event], Rule] = {
+    e.WorkspaceCreated: _workspace_created,
+    e.WorkerFinished: _worker_finished,
+    e.ResultCollected: _result_collected,
+    e.ResultRefused: _result_refused,
+    e.Ticked: _ticked,
+}

@@ -1,0 +1,36 @@
+"""`apply` folds one event into the world, and replay is nothing else.
+
+Nothing here decides; policy (`decide/`) may change without breaking an old journal. Applying an
+event costs the same however many came before it.
+"""
+
+from __future__ import annotations
+
+from oya_vcs.core import events as e
+from oya_vcs.core.beads import move
+from oya_vcs.core.fold import attempts, beads, changes
+from oya_vcs.core.world import World
+from oya_vcs.errors import Bug
+
+_FOLDS = {**beads.FOLDS, **attempts.FOLDS, **changes.FOLDS}
+_BEGUN = {**attempts.BEGUN, **changes.BEGUN}
+
+
+def apply(world: World, event: e.Event, at_ms: int) -> None:
+    """Fold one event into the world. Raises Bug where the event cannot have happened."""
+    world.now_ms = max(world.now_ms, at_ms)
+    if isinstance(event, e.Outcome) and world.open.pop(event.key, None) is None:
+        message = f"{type(event).__name__} settles an effect that is not open."
+        raise Bug(message)
+    bead = world.beads.get(getattr(event, "bead", None))  # type: ignore[arg-type]
+    if bead is not None:
+        move(bead, event, at_ms)
+    if isinstance(event, e.Requested):
+        world.open[event.key] = event.effect
+        begun = _BEGUN.get(type(event.effect))
+        if begun is not None:
+            begun(world, event.effect)
+        return
+    fold = _FOLDS.get(type(event))
+    if fold is not None:
+        fold(world, event)

@@ -1,0 +1,96 @@
+"""Folds of attempts: claims, workspaces, workers, results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.fold.moves import (
+    free_slot,
+    keep,
+    to_ready,
+)
+from oya_vcs.core.world import Keep, Workspace, World
+from oya_vcs.errors import Bug
+
+
+def _attempt_claimed(world: World, event: e.AttemptClaimed) -> None:
+    bead = world.bead(event.bead)
+    repo = world.repos[bead.repo]
+    if event.slot in repo.slots:
+        message = f"{bead.id} claimed slot {event.slot}, which {repo.slots[event.slot]} holds."
+        raise Bug(message)
+    repo.ready.remove(bead.id)
+    repo.slots[event.slot] = bead.id
+    bead.attempt, bead.slot, bead.workspace = event.attempt, event.slot, event.workspace
+    bead.base = bead.commit = bead.change = bead.pid = None
+    world.workspaces[event.workspace] = Workspace(
+        name=event.workspace,
+        repo=bead.repo,
+        bead=bead.id,
+        attempt=event.attempt,
+        since_ms=world.now_ms,
+    )
+    world.of_bead.setdefault(bead.id, []).append(event.workspace)
+
+
+def _workspace_created(world: World, event: e.WorkspaceCreated) -> None:
+    world.workspaces[event.workspace].path = event.path
+    world.bead(event.bead).base = event.base
+
+
+def _workspace_blocked(world: World, event: e.WorkspaceBlocked) -> None:
+    bead = world.bead(event.bead)
+    free_slot(world, bead)
+    bead.workspace = None
+    del world.workspaces[event.workspace]
+    world.of_bead[bead.id].remove(event.workspace)
+    world.repos[bead.repo].queue.paused = event.detail
+    to_ready(world, bead)
+
+
+def _worker_spawned(world: World, event: e.WorkerSpawned) -> None:
+    world.bead(event.bead).pid = event.pid
+
+
+def _worker_finished(world: World, event: e.WorkerFinished) -> None:
+    bead = world.bead(event.bead)
+    bead.pid = None
+    free_slot(world, bead)
+
+
+def _result_collected(world: World, event: e.ResultCollected) -> None:
+    world.bead(event.bead).commit = event.commit
+
+
+def _workspace_removed(world: World, event: e.WorkspaceRemoved) -> None:
+    workspace = keep(world, event.workspace, Keep.REMOVED)
+    workspace.pinned = event.pinned
+    names = world.of_bead[event.bead]
+    names.remove(event.workspace)
+
+
+def _effect_failed(world: World, event: e.EffectFailed) -> None:
+    if event.kind == f.RemoveWorkspace.__name__ and event.workspace is not None:
+        keep(world, event.workspace, Keep.KEPT).detail = event.message
+
+
+FOLDS: Mapping[type[e.Event], Callable[..., None]] = {
+    e.AttemptClaimed: _attempt_claimed,
+    e.WorkspaceCreated: _workspace_created,
+    e.WorkspaceBlocked: _workspace_blocked,
+    e.WorkerSpawned: _worker_spawned,
+    e.WorkerFinished: _worker_finished,
+    e.ResultCollected: _result_collected,
+    e.WorkspaceRemoved: _workspace_removed,
+    e.EffectFailed: _effect_failed,
+}
+
+
+def _removal_begun(world: World, effect: f.RemoveWorkspace) -> None:
+    keep(world, effect.workspace, Keep.REMOVING).removals = effect.round
+
+
+BEGUN: Mapping[type[f.Effect], Callable[..., None]] = {f.RemoveWorkspace: _removal_begun}
+"""What a decision to begin an effect changes at once."""

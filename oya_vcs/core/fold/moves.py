@@ -1,0 +1,51 @@
+"""Moves that several folds share. Each keeps the graph, the queues and the slots in step."""
+
+from __future__ import annotations
+
+from oya_vcs.core import events as e
+from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.ids import BeadId, ChangeId, WorkspaceName
+from oya_vcs.core.merge import Stage
+from oya_vcs.core.world import Keep, Workspace, World
+
+
+def promote(world: World, bead_id: BeadId) -> None:
+    """A pending bead with nothing unfinished below it is ready."""
+    bead = world.bead(bead_id)
+    if bead.state is State.PENDING and world.graph.is_ready(bead_id):
+        to_ready(world, bead)
+
+
+def to_ready(world: World, bead: Bead) -> None:
+    """The bead waits for a slot."""
+    bead.state, bead.since_ms = State.READY, world.now_ms
+    world.repos[bead.repo].ready.enqueue(bead.id)
+
+
+def free_slot(world: World, bead: Bead) -> None:
+    """Let go of the bead's slot, where it holds one."""
+    slots = world.repos[bead.repo].slots
+    if bead.slot is not None and slots.get(bead.slot) == bead.id:
+        del slots[bead.slot]
+
+
+def keep(world: World, name: WorkspaceName, keep: Keep) -> Workspace:
+    """What is to become of the workspace from now on. Returns it."""
+    workspace = world.workspaces[name]
+    workspace.keep, workspace.since_ms = keep, world.now_ms
+    return workspace
+
+
+def keep_workspaces(world: World, bead: Bead, detail: str) -> None:
+    """What is left of a bead's attempts stays for a person to look at."""
+    for name in world.of_bead.get(bead.id, ()):
+        workspace = world.workspaces[name]
+        if workspace.keep is Keep.LIVE:
+            keep(world, name, Keep.KEPT).detail = detail
+
+
+def close_change(world: World, change_id: ChangeId, reason: e.Reason, detail: str) -> None:
+    """The change leaves the queue and is over, for `reason`."""
+    change = world.changes[change_id]
+    change.stage, change.reason, change.detail = Stage.FAILED, reason, detail
+    world.repos[change.repo].queue.leave(change_id)

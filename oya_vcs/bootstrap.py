@@ -33,7 +33,7 @@ from oya_vcs.config import (
     user_config,
 )
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import CommitId
+from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
@@ -60,6 +60,7 @@ class Plan:
     """All that a daemon needs to know, found without changing anything."""
 
     home: Home
+    repo: RepoId
     root: Path
     tools: Tools
     config: Config
@@ -75,7 +76,7 @@ class Plan:
     def policy(self) -> Policy:
         """What the core may see of the configuration."""
         return Policy(
-            repo=JjRepository.name_of(self.root),
+            repo=self.repo,
             slots=self.config.worker.slots,
             attempts_max=self.config.worker.attempts_max,
             backoff_ms=self.config.worker.backoff_ms,
@@ -137,6 +138,7 @@ async def find_plan(
         await _require_worker(config, repository, tip, environ)
     return Plan(
         home=home,
+        repo=repository.id,
         root=repository.root,
         tools=tools,
         config=config,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.config import tools_folder
@@ -30,6 +31,34 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the record or the configuration of whoever runs it."""
     monkeypatch.setenv("OYA_HOME", str(tmp_path / "oya-home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "oya-config"))
+
+
+CALLED_BY_TESTS = [
+    "oya_vcs.journal",
+    "oya_vcs.adapters.toolbox",
+    "oya_vcs.adapters.jj.locks",
+    "oya_vcs.adapters.jj.places",
+    "oya_vcs.bench",
+    "oya_vcs.cli",
+]
+"""Rooms whose blocking functions tests call on the loop, where the product uses a thread. Through
+any other room they count."""
+
+
+@pytest.fixture(autouse=True)
+def unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Code of the product that blocks the event loop raises `BlockingError` (STYLE); the tests' own
+    code may block it, and says so with a marker where the product calls it."""
+    if request.node.get_closest_marker("callback_blocks"):
+        yield
+        return
+    with blockbuster_ctx("oya_vcs", excluded_modules=CALLED_BY_TESTS) as blockbuster:
+        blockbuster.functions["threading.Lock.acquire"].deactivate()  # held for moments only
+        for function in blockbuster.functions.values():
+            function.can_block_in("oya_vcs/bootstrap.py", "find_plan")  # nothing runs yet
+            function.can_block_in("oya_vcs/bootstrap.py", "configured")  # one small file
+            function.can_block_in("oya_vcs/adapters/jj/repository.py", "name_of")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,7 @@ async def test_deleted_target_blocks(changes: Changes, way: str) -> None:
     assert changes.branch() in ("", built.base)
 
 
+@pytest.mark.callback_blocks
 @pytest.mark.parametrize("way", ["git", "jj"])
 async def test_user_may_step_in_at_any_moment(changes: Changes, way: str) -> None:
     """Whatever moment somebody moves the target in, the outcome tells the truth, the two tools

@@ -233,6 +233,7 @@ PYTHON_IGNORES = 1 << 12 | 1 << 24 | 1 << 31 | 1 << 32
 
 
 @LINUX
+@pytest.mark.callback_blocks
 async def test_no_secret_is_on_disk_or_in_an_argument(tmp_path: Path) -> None:
     """The environment's values reach the program alone, not the run's folder or an argv."""
     bench = Bench(tmp_path, {"TOKEN": "s3cr3t-value"})
@@ -250,6 +251,7 @@ async def test_no_secret_is_on_disk_or_in_an_argument(tmp_path: Path) -> None:
     assert "TOKEN" in json.loads((bench.folder() / "spec.json").read_text())["env_names"]
 
 
+@pytest.mark.callback_blocks
 async def test_a_program_starts_only_after_its_reaper_is_recorded(bench: Bench) -> None:
     """While `spawned` has not returned nothing runs, and the pid is on disk already."""
     order = bench.order("touch", "ran")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -113,6 +113,17 @@ class Performer(Protocol):
         ...
 
 
+class Turn(IntEnum):
+    """Who goes first where several wait for a repository: lower before higher."""
+
+    LANDING = 0
+    """Candidates and landings: every change behind them waits."""
+    RESULT = 1
+    """A finished worker's files, which are nowhere else."""
+    REST = 2
+    """Workspaces are made and removed."""
+
+
 class Repository(Protocol):
     """One jj repository, driven from outside its users' workspaces and never through them."""
 
@@ -121,9 +132,9 @@ class Repository(Protocol):
         """The name of the repository in this home."""
         ...
 
-    def lock(self) -> AbstractAsyncContextManager[None]:
+    def lock(self, turn: Turn = Turn.REST) -> AbstractAsyncContextManager[None]:
         """Held around whatever mutates the repository: one holder in this process and in all
-        others."""
+        others. In this process the lowest `turn` that waits is next."""
         ...
 
     @property

@@ -14,6 +14,7 @@ from oya_vcs.adapters.workspaces import JjWorkspaces
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, CommitId, Key, RepoId, WorkspaceName, workspace_name
+from oya_vcs.ports import Turn
 from tests.integration.conftest import DIRTY, UserRepo
 
 FIRST = BeadId("b1")
@@ -44,8 +45,8 @@ class Counted:
         return self.inner.control
 
     @asynccontextmanager
-    async def lock(self) -> AsyncIterator[None]:
-        async with self.inner.lock():
+    async def lock(self, turn: Turn = Turn.REST) -> AsyncIterator[None]:
+        async with self.inner.lock(turn):
             yield
 
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:

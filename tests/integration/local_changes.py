@@ -16,7 +16,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
-from oya_vcs.ports import Finished, Order, Probe, Repository, Runner, Spawned
+from oya_vcs.ports import Finished, Order, Probe, Repository, Runner, Spawned, Turn
 from tests.integration.conftest import UserRepo
 
 MADE_AT_MS = 1_700_000_123_456
@@ -202,8 +202,8 @@ class Watched:
     def id(self) -> RepoId:
         return self.inner.id
 
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        return self.inner.lock()
+    def lock(self, turn: Turn = Turn.REST) -> AbstractAsyncContextManager[None]:
+        return self.inner.lock(turn)
 
     @property
     def home_tag(self) -> str:

@@ -21,9 +21,11 @@ from oya_vcs.adapters.jj.program import (
     run_program,
     sync_file_system,
 )
+from oya_vcs.adapters.jj.turns import Turns
 from oya_vcs.adapters.jj.view import View
 from oya_vcs.core.ids import RepoId
 from oya_vcs.errors import SnapshotIncomplete, WorldFailed
+from oya_vcs.ports import Turn
 
 OP_USER = "oya-vcs"
 """How our operations are told from people's in the op log (JJ_OP_USERNAME)."""
@@ -65,7 +67,7 @@ class JjRepository:
         self._view = View(git_dir, programs.home)
         self._id = repo_id(root)
         self._home_tag = digest(control)[:6]
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._held: tuple[int, ...] = ()
         self._identity = IDENTITY
 
@@ -99,17 +101,17 @@ class JjRepository:
         """The name of our control workspace: unique to this home, so that two never share one."""
         return f"oya-control-{self._home_tag}"
 
-    def lock(self) -> AbstractAsyncContextManager[None]:
+    def lock(self, turn: Turn = Turn.REST) -> AbstractAsyncContextManager[None]:
         """Held around whatever mutates the repository, by one task of one process at a time.
 
         Programs started meanwhile inherit it: where this process is killed, the next one waits for
         a jj that is still writing.
         """
-        return self._locked()
+        return self._locked(turn)
 
     @asynccontextmanager
-    async def _locked(self) -> AsyncIterator[None]:
-        async with self._turn:
+    async def _locked(self, turn: Turn) -> AsyncIterator[None]:
+        async with self._turns.taken(turn):
             descriptor = os.open(
                 self.store / "oya-vcs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )

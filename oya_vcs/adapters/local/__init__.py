@@ -20,7 +20,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug
-from oya_vcs.ports import Probe, Report, Repository, Runner
+from oya_vcs.ports import Probe, Report, Repository, Runner, Turn
 
 __all__ = ["ChecksAt", "LocalForge"]
 
@@ -68,7 +68,7 @@ class LocalForge:
             return await self._open(key, effect)
         if isinstance(effect, f.RunChecks):
             return await self._checks.run(key, effect)
-        async with self._repository.lock():
+        async with self._repository.lock(Turn.LANDING):
             if isinstance(effect, f.BuildCandidate):
                 event = await build(self._target, key, effect)
             elif isinstance(effect, f.Land):
@@ -86,7 +86,7 @@ class LocalForge:
             return Probe.ABSENT
         if isinstance(effect, f.RunChecks):
             return await self._checks.find(key, effect)
-        async with self._repository.lock():
+        async with self._repository.lock(Turn.LANDING):
             if isinstance(effect, f.BuildCandidate):
                 event = await find(self._target, key, effect)
             elif isinstance(effect, f.Land):

@@ -25,7 +25,7 @@ from oya_vcs.core.effects import CollectResult
 from oya_vcs.core.events import Reason, ResultCollected, ResultRefused
 from oya_vcs.core.ids import CommitId, Key, TreeId
 from oya_vcs.errors import SnapshotIncomplete, WorldFailed
-from oya_vcs.ports import Probe
+from oya_vcs.ports import Probe, Turn
 
 _CHANGE = re.compile(r"^change-id (\S+)$", re.MULTILINE)
 """How a commit that jj wrote names its change in git (jj 0.46)."""
@@ -53,7 +53,7 @@ async def collect(
     """
     try:
         await _look_over(ground, effect)
-        async with ground.repository.lock():
+        async with ground.repository.lock(Turn.RESULT):
             head, commits = await _head(ground, effect)
             found = await _looked_up(ground, effect, head)
             await _refuse_own_landing(ground, effect, commits, found.branch)

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from oya_vcs import __version__
 from oya_vcs.adapters import jj
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.command import CommandWorkers, relative_program, require_program
+from oya_vcs.adapters.control import ControlSocket
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_repository
 from oya_vcs.adapters.local import ChecksAt, LocalForge
 from oya_vcs.adapters.process import ReaperRunner
@@ -45,7 +48,7 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.ports import Feed
+from oya_vcs.ports import Answer, Feed
 from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.daemon import Daemon, Life
 from oya_vcs.runtime.engine import Engine, tick
@@ -210,8 +213,29 @@ async def open_daemon(
 
     ask = partial(asyncio.to_thread, require_well, plan.home.root)
     with HomeLock(plan.home.lock):
-        async with Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives:
+        async with (
+            Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives,
+            _hearing(plan.home, say),
+        ):
             yield Daemon(lives)
+
+
+@asynccontextmanager
+async def _hearing(home: Home, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Hear commands while the block runs. A file system without sockets costs them, not the
+    work."""
+    answers: dict[str, Answer] = {"about": _about}
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(ControlSocket(home.socket, answers))
+        except WorldFailed as error:
+            say(f"{error.message} {error.hint}")
+        yield
+
+
+async def _about(_fields: Mapping[str, object]) -> object:
+    """Who answers."""
+    return {"pid": os.getpid(), "version": __version__}
 
 
 @asynccontextmanager
@@ -253,7 +277,7 @@ async def _running(
         target=plan.config.repo.target,
         resumed=len(left_open),
     )
-    outbox.recover(left_open)
+    outbox.recover(left_open, world.stops)
     beside = [
         asyncio.create_task(tick(engine, clock), name="ticker"),
         asyncio.create_task(checkpointer.run(), name="checkpointer"),

@@ -95,7 +95,8 @@ class Performer(Protocol):
     The outbox calls `probe` first for every effect that was open when the daemon started, and `do`
     where it is absent. Both return the event that settles `key`. They raise WorldFailed where the
     world refuses; a retryable one is tried again. Cancelling either leaves a state that `probe`
-    understands.
+    understands; where the kind is one of `effects.STOPPABLE`, nothing of it runs any more when the
+    cancelled call raises.
     """
 
     @property
@@ -110,6 +111,12 @@ class Performer(Protocol):
     async def probe(self, key: Key, effect: Effect) -> Event | Probe:
         """Look in the outside world for the outcome of an effect that may have been begun by a dead
         process."""
+        ...
+
+    async def stopped(self, key: Key, effect: Effect, reason: Reason) -> Event | None:
+        """The outcome of an effect that was to be ended for `reason`, and whose `do` was cancelled
+        or died with its process: its own, where it had ended by itself, else one that says
+        `reason`. None while it cannot be told: ask again later. Only for effects.STOPPABLE."""
         ...
 
 
@@ -217,6 +224,11 @@ class Runner(Protocol):
         started; UNKNOWN while its processes are still being stopped. Kills what is left of it
         (found by the key in its environment)."""
         ...
+
+
+Answer = Callable[[Mapping[str, object]], Awaitable[object]]
+"""Answers one kind of request to the running daemon: its fields go in, a value that JSON can hold
+comes out. Raises OyaError, which its asker is told."""
 
 
 class Feed(Protocol):

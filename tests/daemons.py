@@ -121,7 +121,7 @@ class Daemon:
         engine.listen(outbox)
         self.watch(engine)
         await self.journal.refill(everything(world))
-        outbox.recover(world.open)
+        outbox.recover(world.open, world.stops)
         ticking = asyncio.create_task(tick(engine, self.clock))
         try:
             if REPO not in world.repos:

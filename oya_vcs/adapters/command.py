@@ -14,7 +14,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oya_vcs.config import WorkerConfig
@@ -124,6 +124,19 @@ class CommandWorkers:
         """What became of a worker that a dead daemon started."""
         found = await self._runner.outcome(key)
         return found if isinstance(found, Probe) else settled(key, expect(effect), found)
+
+    async def stopped(self, key: Key, effect: Effect, reason: Reason) -> Event | None:
+        """How a worker ended that was to be stopped for `reason`. What it ended with by itself
+        stands."""
+        found = await self._runner.outcome(key)
+        if found is Probe.UNKNOWN:
+            return None
+        if isinstance(found, Probe):
+            detail = "The worker was stopped before it began."
+            found = Finished(reason=reason, exit_code=None, detail=detail, tail="")
+        elif found.reason is Reason.INTERRUPTED:
+            found = replace(found, reason=reason, detail="The worker was stopped before its end.")
+        return settled(key, expect(effect), found)
 
     def _brief(self, key: Key) -> Brief:
         return Brief((self._runs / key / "worker").absolute())

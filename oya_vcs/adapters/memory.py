@@ -8,6 +8,7 @@ It counts what was done, so that a test can tell twice from once.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -33,16 +34,20 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a scripted worker does: write `files`, or end with `reason`."""
+    """What a scripted worker does: write `files`, and end (with `reason`, or well), or not end at
+    all until it is stopped."""
 
     files: Files = field(default_factory=dict)
     reason: e.Reason | None = None
     detail: str = ""
+    ends: bool = True
 
 
 Worker = Callable[[f.RunWorker, Files], Work]
 Check = Callable[[Files], str]
-"""Looks at a candidate's files and returns what is wrong with them, or nothing."""
+"""Looks at a candidate's files and returns what is wrong with them, or nothing; or `ENDLESS`."""
+ENDLESS = "It has no end."
+"""What a check says that runs until it is stopped."""
 
 
 @dataclass(slots=True)
@@ -108,7 +113,6 @@ class MemoryPerformer:
             f.CollectResult: self._collect,
             f.OpenChange: self._open,
             f.BuildCandidate: self._build,
-            f.RunChecks: self._test,
             f.Land: self._land,
             f.RemoveWorkspace: self._remove,
         }
@@ -122,6 +126,8 @@ class MemoryPerformer:
         """Carry the effect out."""
         if isinstance(effect, f.RunWorker):
             return await self._run(key, effect, report)
+        if isinstance(effect, f.RunChecks):
+            return await self._test(key, effect)
         event = self._does[type(effect)](key, effect)
         self.outside.outcomes[key] = event
         return event
@@ -135,6 +141,15 @@ class MemoryPerformer:
         if isinstance(effect, f.RunWorker) and self.outside.started[key]:
             return self._finished(key, effect, Work(reason=e.Reason.INTERRUPTED, detail="Killed."))
         return Probe.ABSENT
+
+    async def stopped(self, key: Key, effect: f.Effect, reason: e.Reason) -> e.Event | None:
+        """The outcome that the outside holds, else the end that a stop makes."""
+        found = self.outside.outcomes.get(key)
+        if found is None and isinstance(effect, f.RunWorker):
+            found = self._finished(key, effect, Work(reason=reason, detail="Stopped."))
+        elif found is None and isinstance(effect, f.RunChecks):
+            found = self._checked(key, effect, reason, "Stopped.")
+        return found
 
     def _create(self, key: Key, effect: f.CreateWorkspace) -> e.Event:
         base = self.outside.target
@@ -166,6 +181,8 @@ class MemoryPerformer:
         files = self.outside.workspaces[effect.workspace]
         work = self._worker(effect, files)
         files.update(work.files)
+        if not work.ends:
+            await asyncio.Event().wait()
         event = self._finished(key, effect, work)
         self.outside.outcomes[key] = event
         return event
@@ -263,18 +280,27 @@ class MemoryPerformer:
                 merged.pop(path, None)
         return merged, tuple(conflicts)
 
-    def _test(self, key: Key, effect: f.RunChecks) -> e.Event:
+    async def _test(self, key: Key, effect: f.RunChecks) -> e.Event:
         wrong = self._check(self.outside.commits[effect.candidate].files)
+        if wrong == ENDLESS:
+            await asyncio.Event().wait()
         if not wrong:
             self.outside.tested.add(self.outside.tree(effect.candidate))
+        event = self._checked(key, effect, e.Reason.CHECK_FAILED if wrong else None, wrong)
+        self.outside.outcomes[key] = event
+        return event
+
+    def _checked(
+        self, key: Key, effect: f.RunChecks, reason: e.Reason | None, detail: str
+    ) -> e.Event:
         return e.ChecksFinished(
             key=key,
             bead=effect.bead,
             change=effect.change,
             candidate=effect.candidate,
-            reason=e.Reason.CHECK_FAILED if wrong else None,
+            reason=reason,
             check="test",
-            detail=wrong,
+            detail=detail,
         )
 
     def _land(self, key: Key, effect: f.Land) -> e.Event:

@@ -62,6 +62,9 @@ class _NoOp:
     async def probe(self, key: Key, effect: f.Effect) -> e.Event | Probe:
         return Probe.ABSENT
 
+    async def stopped(self, key: Key, effect: f.Effect, reason: Reason) -> e.Event | None:
+        raise Bug("Nothing of the benchmark's workflow is ever stopped.")
+
     async def do(self, key: Key, effect: f.Effect, report: Report) -> e.Event:
         match effect:
             case f.CreateWorkspace(bead=bead, attempt=attempt, workspace=name):

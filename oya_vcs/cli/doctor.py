@@ -18,11 +18,12 @@ from pathlib import Path
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.toolbox import find_tools, provision
 from oya_vcs.bootstrap import find_plan
+from oya_vcs.cli.asking import ask
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.config import environment, load, templates_folder, tools_folder, user_config
 from oya_vcs.core.world import Keep
-from oya_vcs.errors import ExitCode, JournalCorrupt, NotFound, OyaError
+from oya_vcs.errors import ExitCode, JournalCorrupt, NoDaemon, NotFound, OyaError
 from oya_vcs.journal.checkpoint import marks
 from oya_vcs.journal.driver import sqlite_warning
 from oya_vcs.journal.lock import holder
@@ -106,7 +107,15 @@ def _home(arguments: argparse.Namespace) -> Iterator[Finding]:
     if not os.access(root, os.W_OK):
         yield Finding("error", f"{root} cannot be written.", "Change its owner, or use --home.")
     pid = holder(home_of(arguments).lock)
-    yield Finding("ok", f"process {pid} works on {root}" if pid else f"home {root} is free")
+    if pid is None:
+        yield Finding("ok", f"home {root} is free")
+        return
+    try:
+        about = ask(home_of(arguments), "about")
+    except NoDaemon:
+        yield Finding("ok", f"process {pid} works on {root} and takes no commands")
+    else:
+        yield Finding("ok", f"process {pid} works on {root}, oya-vcs {about['version']}")
 
 
 def _disk(arguments: argparse.Namespace) -> Iterator[Finding]:

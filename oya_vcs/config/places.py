@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,30 @@ class Home:
     def lock(self) -> Path:
         """Held by the one daemon of this home; names its pid."""
         return self.root / "daemon.lock"
+
+    @property
+    def socket(self) -> Path:
+        """Where the daemon hears the commands of its user."""
+        return self.root / "daemon.sock"
+
+
+SOCKET_BYTES_MAX = 100
+"""Longer names of sockets are reached through their folder: sun_path of unix(7) holds 108 bytes
+with the final zero, 104 elsewhere."""
+
+
+@contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """What bind(2) and connect(2) take for the socket at `path`, while the block runs: a long path
+    as one below an open folder of /proc, where there is that (Linux). Raises OSError."""
+    if len(os.fsencode(path)) <= SOCKET_BYTES_MAX or not Path("/proc/self/fd").is_dir():
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def environment() -> Mapping[str, str]:

@@ -156,6 +156,10 @@ EFFECTS: tuple[type[Effect], ...] = (
     RemoveWorkspace,
 )
 
+STOPPABLE = (RunWorker, RunChecks)
+"""What may be stopped by a `StopRequested` while it runs. All others end by themselves, soon, and
+have done something or nothing."""
+
 
 def effect_key(effect: Effect) -> Key:
     """The execution key of an effect: its kind and every field that makes it this one and no

@@ -65,6 +65,7 @@ __all__ = [
     "Requested",
     "ResultCollected",
     "ResultRefused",
+    "StopRequested",
     "TargetBlocked",
     "Ticked",
     "WorkerFinished",
@@ -143,6 +144,16 @@ class Requested(Event):
     def unique(self) -> str:
         """An effect is requested once under its key."""
         return self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequested(Event):
+    """A decision: the effect that is open under `key` (one of `effects.STOPPABLE`) is to be ended
+    now, for `reason`. It is over when its outcome settles it, and not before."""
+
+    bead: BeadId
+    key: Key
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +278,7 @@ EVENTS: tuple[type[Event], ...] = (
     BeadRetried,
     AttemptClaimed,
     Requested,
+    StopRequested,
     WorkspaceCreated,
     WorkspaceBlocked,
     WorkerSpawned,

@@ -16,6 +16,8 @@ class Reason(StrEnum):
     WALL_TIME = "wall_time"
     OUTPUT_LIMIT = "output_limit"
     INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+    PAUSED = "paused"
     NOTHING_TO_LAND = "nothing_to_land"
     RESULT_CONFLICTED = "result_conflicted"
     RESULT_UNUSABLE = "result_unusable"

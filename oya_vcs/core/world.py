@@ -14,6 +14,7 @@ from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change, MergeQueue
 from oya_vcs.core.queues import FifoQueue
+from oya_vcs.core.reasons import Reason
 from oya_vcs.errors import Bug
 
 
@@ -58,7 +59,10 @@ class Repo:
 
 @dataclass(slots=True)
 class World:
-    """Everything the daemon knows. Made by folding events, never loaded in any other way."""
+    """Everything the daemon knows. Made by folding events, never loaded in any other way.
+
+    `stops` are the open effects that are being ended, and why; each until its outcome settles it.
+    """
 
     now_ms: int = 0
     repos: dict[RepoId, Repo] = field(default_factory=dict)
@@ -68,6 +72,7 @@ class World:
     workspaces: dict[WorkspaceName, Workspace] = field(default_factory=dict)
     of_bead: dict[BeadId, list[WorkspaceName]] = field(default_factory=dict)
     open: dict[Key, f.Effect] = field(default_factory=dict)
+    stops: dict[Key, Reason] = field(default_factory=dict)
     timers: list[tuple[int, BeadId]] = field(default_factory=list)
 
     def bead(self, bead: BeadId) -> Bead:

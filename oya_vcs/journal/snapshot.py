@@ -30,21 +30,23 @@ from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, ChangeId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change
 from oya_vcs.core.queues import FifoQueue
+from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Repo, Workspace, World
 from oya_vcs.errors import JournalCorrupt
 from oya_vcs.journal import collector
 
-FORMAT = 1
+FORMAT = 2
 """The version of the bytes that this program writes."""
 
 Upgrade = Callable[[dict[str, object]], dict[str, object]]
 """Takes the plain data (`plain_of`) of one format version and returns that of the next."""
 
-UPGRADES: Mapping[int, Upgrade] = {}
+UPGRADES: Mapping[int, Upgrade] = {1: lambda data: {**data, "stops": {}}}
 """Format version -> the function that lifts it to the next. Kept as long as it costs nothing."""
 
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
+    2: "97e822a3b0223344a642adb0a63ef3bf046096eb24dc16c6b2fbc1c28038c51b",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 
@@ -60,6 +62,7 @@ class _Image(msgspec.Struct, forbid_unknown_fields=True):
     workspaces: dict[WorkspaceName, Workspace]
     of_bead: dict[BeadId, list[WorkspaceName]]
     open: list[tuple[Key, str, dict[str, typing.Any]]]
+    stops: dict[Key, Reason]
     timers: list[tuple[int, BeadId]]
 
 

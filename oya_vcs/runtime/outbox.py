@@ -2,20 +2,21 @@
 
 Each effect runs under its key through the `Executor`, the one door for what must happen once.
 An effect that was open when the daemon started is probed in the outside world before it is done
-again. Knows performers only by their port; which one carries out what is the composition root's
-business.
+again. One that is to be stopped is cancelled; what became of it is then asked of its performer, and
+only that settles it. Knows performers only by their port; which one carries out what is the
+composition root's business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
 from oya_vcs.core.effects import Effect
-from oya_vcs.core.events import EffectFailed, Event, Requested
+from oya_vcs.core.events import EffectFailed, Event, Reason, Requested, StopRequested
 from oya_vcs.core.ids import Key, RepoId
 from oya_vcs.errors import Bug, JournalStopped, OyaError, WorldFailed
 from oya_vcs.ports import Clock, Performer, Probe, Recorded
@@ -33,7 +34,7 @@ UNKNOWN_MS = 250
 UNWELL_MS = 3_000
 """How long to wait before an effect is tried again on a disk that is not well."""
 
-Offer = Callable[[Event], Awaitable[None]]
+Offer = Callable[[Event], Coroutine[None, None, None]]
 Gate = Callable[[str, Effect], Awaitable[None]]
 """Called at each boundary of each effect: `before`, `after` (done, not yet on disk) and `recorded`.
 For crash tests."""
@@ -74,32 +75,47 @@ class Outbox:
         self._repo = repo
         self._gate = gate
         self._is_well = is_well
-        self._tasks: set[asyncio.Task[Event]] = set()
+        self._tasks: dict[Key, asyncio.Task[Event]] = {}
+        self._doing: set[Key] = set()
+        """Under way and without an outcome: cancelling the task ends the effect, loses no fact."""
+        self._stops: dict[Key, Reason] = {}
+        self._cancelled: set[Key] = set()
+        """Whose task we cancelled, to end the effect and not the task."""
 
     def publish(self, rows: Sequence[Recorded]) -> None:
-        """Start what was requested. What belongs to another repository stays open for its own
-        daemon run."""
+        """Start what was requested, stop what is to be stopped. What belongs to another repository
+        stays open for its own daemon run."""
         for row in rows:
-            if isinstance(row.event, Requested) and row.event.effect.repo == self._repo:
-                self._start(row.event.key, row.event.effect, begun=False)
+            event = row.event
+            if isinstance(event, Requested):
+                if event.effect.repo == self._repo:
+                    self._start(event.key, event.effect, begun=False)
+            elif isinstance(event, StopRequested):
+                self._stop(event.key, event.reason)
 
-    def recover(self, open_effects: Mapping[Key, Effect]) -> None:
-        """Take up what a dead daemon left open; each is probed first."""
+    def recover(
+        self, open_effects: Mapping[Key, Effect], stops: Mapping[Key, Reason] | None = None
+    ) -> None:
+        """Take up what a dead daemon left open: each is probed first. Those in `stops` were to be
+        ended, and are not done again."""
         for key, effect in open_effects.items():
             if effect.repo == self._repo:
+                if stops is not None and key in stops:
+                    self._stops[key] = stops[key]
                 self._start(key, effect, begun=True)
 
     async def drain(self) -> None:
         """Return when everything that was started has been carried out and recorded."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def close(self) -> None:
         """Stop what is under way and wait until it is gone. What was not recorded stays open.
         Idempotent."""
-        for task in self._tasks:
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, key: Key, effect: Effect, *, begun: bool) -> None:
         if type(effect) not in self._performers:
@@ -107,11 +123,21 @@ class Outbox:
             raise Bug(message)
         work = partial(self._carry_out, key, effect)
         task = self._executor.begin(key, effect, work, begun=begun)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._tasks[key] = task
+        task.add_done_callback(partial(self._ended, key))
 
-    def _ended(self, task: asyncio.Task[Event]) -> None:
-        self._tasks.discard(task)
+    def _stop(self, key: Key, reason: Reason) -> None:
+        task = self._tasks.get(key)
+        if task is None or key in self._stops:
+            return
+        self._stops[key] = reason
+        if key in self._doing:
+            self._cancelled.add(key)
+            task.cancel()
+
+    def _ended(self, key: Key, task: asyncio.Task[Event]) -> None:
+        self._tasks.pop(key, None)
+        self._stops.pop(key, None)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, OyaError):
             # The engine has failed, and tells whoever waits for it; the effect stays open.
@@ -120,19 +146,47 @@ class Outbox:
             log.error("%s met a bug outside its performer", task.get_name(), exc_info=error)
 
     async def _carry_out(self, key: Key, effect: Effect, *, begun: bool) -> Event:
-        outcome = await self._outcome(key, effect, begun=begun)
+        self._doing.add(key)
+        try:
+            outcome = await self._outcome(key, effect, begun=begun)
+        except asyncio.CancelledError:
+            if not self._was_stopped(key):
+                raise
+            outcome = await self._outcome(key, effect, begun=True)
+        finally:
+            self._doing.discard(key)
+            self._was_stopped(key)  # where it ended by itself, whatever we said
         await self._gate("after", effect)
         await self._offer(outcome)
         await self._gate("recorded", effect)
         return outcome
+
+    def _was_stopped(self, key: Key) -> bool:
+        """Whether a cancellation of this task was ours alone: it ends the effect, not the task."""
+        task = asyncio.current_task()
+        if key not in self._cancelled or task is None:
+            return False
+        self._cancelled.discard(key)
+        return task.uncancel() == 0
+
+    async def _report(self, event: Event) -> None:
+        """Offer a fact of an effect under way. Once begun this is not cancelled: others must hear
+        of what is on disk."""
+        await asyncio.shield(self._offer(event))
+
+    async def _look(self, key: Key, effect: Effect, *, begun: bool) -> Event | Probe:
+        """What is known of an effect before it is done. One that is to be stopped is not done."""
+        performer = self._performers[type(effect)]
+        if key in self._stops:
+            return await performer.stopped(key, effect, self._stops[key]) or Probe.UNKNOWN
+        return await performer.probe(key, effect) if begun else Probe.ABSENT
 
     async def _outcome(self, key: Key, effect: Effect, *, begun: bool) -> Event:
         performer = self._performers[type(effect)]
         tried = 0
         while True:
             try:
-                found = await performer.probe(key, effect) if begun else Probe.ABSENT
-                match found:
+                match found := await self._look(key, effect, begun=begun):
                     case Event():
                         return found
                     case Probe.UNKNOWN:
@@ -140,7 +194,7 @@ class Outbox:
                     case Probe.ABSENT:
                         begun = True
                         await self._gate("before", effect)
-                        return await performer.do(key, effect, self._offer)
+                        return await performer.do(key, effect, self._report)
                     case _:
                         assert_never(found)
             except JournalStopped:

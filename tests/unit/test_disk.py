@@ -208,6 +208,10 @@ class Unwell:
         """Never begun."""
         return Probe.ABSENT
 
+    async def stopped(self, key: Key, effect: Effect, reason: object) -> Event | None:
+        """Never asked."""
+        raise AssertionError(effect)
+
     async def is_well(self) -> bool:
         """What the disk is asked."""
         return self.calls > self.bad

@@ -95,6 +95,13 @@ class LocalForge:
                 raise _foreign(effect)
         return Probe.ABSENT if event is None else await self._on_disk(event)
 
+    async def stopped(self, key: Key, effect: f.Effect, reason: e.Reason) -> e.Event | None:
+        """What checks said that were to be stopped for `reason`: their own result, where they had
+        come to one."""
+        if not isinstance(effect, f.RunChecks):
+            raise _foreign(effect)
+        return await self._checks.stopped(key, effect, reason)
+
     async def _open(self, key: Key, effect: f.OpenChange) -> e.Event:
         """A local change request is its record: all there is to do is to see that the head is
         there. Raises WorldFailed where it is not."""

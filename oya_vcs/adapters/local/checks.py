@@ -91,6 +91,24 @@ class Checks:
                 return self._failed(key, effect, name, ended)
         return _passed(key, effect, who)
 
+    async def stopped(self, key: Key, effect: RunChecks, reason: Reason) -> ChecksFinished | None:
+        """The result of checks that were to be stopped: that which the recorded runs tell, else
+        `reason`. None while one is still being stopped."""
+        found = await self.find(key, effect)
+        if found is Probe.UNKNOWN:
+            return None
+        if isinstance(found, ChecksFinished):
+            return found
+        return ChecksFinished(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            candidate=effect.candidate,
+            reason=reason,
+            check="",
+            detail="The checks were stopped before their end.",
+        )
+
     async def _last(
         self, key: Key, effect: RunChecks, name: str, command: str
     ) -> tuple[Key, Finished | Probe]:

@@ -23,7 +23,7 @@ from oya_vcs.adapters.workspaces.ground import KEPT, RESULTS, Ground
 from oya_vcs.adapters.workspaces.removing import remove, removed
 from oya_vcs.adapters.workspaces.surveying import Finding, Kind, Standing, survey
 from oya_vcs.core import effects as f
-from oya_vcs.core.events import Event
+from oya_vcs.core.events import Event, Reason
 from oya_vcs.core.ids import Key, WorkspaceName
 from oya_vcs.errors import Bug
 from oya_vcs.ports import Probe, Report, Repository
@@ -72,6 +72,10 @@ class JjWorkspaces:
             return await collected(self._ground, key, effect)
         if isinstance(effect, f.RemoveWorkspace):
             return await removed(self._ground, key, effect)
+        raise _not_ours(effect)
+
+    async def stopped(self, key: Key, effect: f.Effect, reason: Reason) -> Event | None:
+        """Never asked: each effect on a workspace ends by itself."""
         raise _not_ours(effect)
 
     async def survey(self, recorded: Mapping[WorkspaceName, Standing]) -> tuple[Finding, ...]:

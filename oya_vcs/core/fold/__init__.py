@@ -19,9 +19,11 @@ _BEGUN = {**attempts.BEGUN, **changes.BEGUN}
 def apply(world: World, event: e.Event, at_ms: int) -> None:
     """Fold one event into the world. Raises Bug where the event cannot have happened."""
     world.now_ms = max(world.now_ms, at_ms)
-    if isinstance(event, e.Outcome) and world.open.pop(event.key, None) is None:
-        message = f"{type(event).__name__} settles an effect that is not open."
-        raise Bug(message)
+    if isinstance(event, e.Outcome):
+        if world.open.pop(event.key, None) is None:
+            message = f"{type(event).__name__} settles an effect that is not open."
+            raise Bug(message)
+        world.stops.pop(event.key, None)
     bead = world.beads.get(getattr(event, "bead", None))  # type: ignore[arg-type]
     if bead is not None:
         move(bead, event, at_ms)

@@ -60,6 +60,13 @@ def _worker_finished(world: World, event: e.WorkerFinished) -> None:
     free_slot(world, bead)
 
 
+def _stop_requested(world: World, event: e.StopRequested) -> None:
+    """The first reason stands: what ends the effect may have heard of it already."""
+    if not isinstance(world.open.get(event.key), f.STOPPABLE):
+        raise Bug(f"{event.bead} has nothing open under {event.key} that could be stopped.")
+    world.stops.setdefault(event.key, event.reason)
+
+
 def _result_collected(world: World, event: e.ResultCollected) -> None:
     world.bead(event.bead).commit = event.commit
 
@@ -82,6 +89,7 @@ FOLDS: Mapping[type[e.Event], Callable[..., None]] = {
     e.WorkspaceBlocked: _workspace_blocked,
     e.WorkerSpawned: _worker_spawned,
     e.WorkerFinished: _worker_finished,
+    e.StopRequested: _stop_requested,
     e.ResultCollected: _result_collected,
     e.WorkspaceRemoved: _workspace_removed,
     e.EffectFailed: _effect_failed,

@@ -14,7 +14,8 @@ This module knows rows, not what they mean: `core/standing.py` makes them, `quer
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+
+import msgspec
 
 from oya_vcs.core.beads import State
 from oya_vcs.core.ids import BeadId
@@ -47,20 +48,22 @@ TABLES = (
 
 _IS_MARK = "SELECT 1 FROM journal_meta WHERE name = 'beads' AND value = ?"
 
-_ROWS_MAX = 64
-"""Rows a statement, at most. A last part is filled up with repetitions of its last row to the next
-power of two: few statements, for the reason given in `store.py`, and few kinds of them, which stay
-prepared. So every statement must be one that may be repeated."""
+_LANDED = str(State.LANDED.value)
+_json = msgspec.json.Encoder().encode
+
 
 _KEEP = (
-    "INSERT INTO beads VALUES {} ON CONFLICT(id) DO UPDATE SET title = excluded.title,"
-    " state = excluded.state, waits = excluded.waits, priority = excluded.priority,"
-    " since_ms = excluded.since_ms"
+    """INSERT INTO beads SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+    json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]'),
+    json_extract(value, '$[5]'), json_extract(value, '$[6]') FROM json_each(:rows, '$[0]')
+    WHERE true ON CONFLICT(id) DO UPDATE SET title = excluded.title, state = excluded.state,
+    waits = excluded.waits, priority = excluded.priority, since_ms = excluded.since_ms""",
+    "DELETE FROM needs WHERE bead IN (SELECT value FROM json_each(:rows, '$[1]'))",
+    """INSERT OR IGNORE INTO needs SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+    FROM json_each(:rows, '$[2]')""",
+    "DELETE FROM needs WHERE need IN (SELECT value FROM json_each(:rows, '$[3]'))",
 )
-_LANDED = str(State.LANDED.value)
-_FORGET_NEEDS = "DELETE FROM needs WHERE bead IN (VALUES {})"
-_FREE_DEPENDENTS = "DELETE FROM needs WHERE need IN (VALUES {})"
-_KEEP_NEEDS = "INSERT OR IGNORE INTO needs VALUES {}"
+"""What brings the tables to a `payload`, each statement at the cost of what it changes."""
 
 
 def are_current(connection: Connection, seq: int) -> bool:
@@ -68,22 +71,20 @@ def are_current(connection: Connection, seq: int) -> bool:
     return connection.execute(_IS_MARK, (_mark(seq),)).fetchone() is not None
 
 
-def advance(
-    connection: Connection, appends: Sequence[tuple[Sequence[BeadRow] | None, bool]], seq: int
-) -> str:
-    """Bring the tables, in the open transaction, to event `seq`: the rows of each append in turn,
-    and whether the tables are made anew for them. Where the last append has no rows (None) they
-    stay as they are, and are no longer current.
+def gathered(
+    appends: Sequence[tuple[Sequence[BeadRow] | None, bool]], seq: int
+) -> tuple[str, list[BeadRow], bool]:
+    """What several appends, up to event `seq`, come to: the mark to be set in their transaction,
+    the rows to keep, and whether the tables are made anew before.
 
-    Returns the mark that has to be set in the same transaction.
+    Of each append there are its rows, and whether the tables are made anew for them. Where the last
+    one has no rows (None) the tables stay as they are, and are no longer current.
     """
     if appends[-1][0] is None:
-        return ""
+        return "", [], False
     first = max((at for at, (_, anew) in enumerate(appends) if anew), default=-1)
-    if first >= 0:
-        make(connection)
-    keep(connection, (row for rows, _ in appends[max(first, 0) :] for row in rows or ()))
-    return _mark(seq)
+    kept = [row for rows, _ in appends[max(first, 0) :] for row in rows or ()]
+    return _mark(seq), kept, first >= 0
 
 
 def make(connection: Connection) -> None:
@@ -97,37 +98,34 @@ def keep(connection: Connection, rows: Iterable[BeadRow]) -> None:
 
     Costs the rows, their needs, and the out-degree of beads that landed.
     """
+    given = {"rows": payload(rows)}
+    for statement in _KEEP:
+        connection.execute(statement, given)
+
+
+def keeping(rows: str) -> str:
+    """What `keep` executes, for the body of a trigger; `rows` is the SQL that names a `payload`."""
+    return "; ".join(_KEEP).replace(":rows", rows)
+
+
+def payload(rows: Iterable[BeadRow]) -> str:
+    """The rows as JSON for `keeping`: the columns of each bead, of several rows for one bead the
+    last; whose needs are forgotten; the needs that are there now; what landed."""
     beads: dict[BeadId, tuple[object, ...]] = {}
     needs: dict[BeadId, tuple[BeadId, ...]] = {}
-    other: list[tuple[BeadId]] = []
-    landed: list[tuple[BeadId]] = []
+    other: list[BeadId] = []
+    landed: list[BeadId] = []
     for row in rows:
         bead, state, wanted = row[0], row[3], row[7]
         beads[bead] = row[:7]
         if wanted is not None:
             needs[bead] = wanted
             if not row.new:
-                other.append((bead,))
+                other.append(bead)
         if state == _LANDED:
-            landed.append((bead,))
-    _execute(connection, _KEEP, list(beads.values()))
-    _execute(connection, _FORGET_NEEDS, other + landed)
-    _execute(connection, _KEEP_NEEDS, [(bead, one) for bead in needs for one in needs[bead]])
-    _execute(connection, _FREE_DEPENDENTS, landed)
-
-
-def _execute(connection: Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:
-    for start in range(0, len(rows), _ROWS_MAX):
-        part = rows[start : start + _ROWS_MAX]
-        size = 1 << (len(part) - 1).bit_length()
-        cells = [cell for row in part for cell in row]
-        cells += [*part[-1]] * (size - len(part))
-        connection.execute(_text(statement, size, len(part[0])), cells)
-
-
-@cache
-def _text(statement: str, rows: int, width: int) -> str:
-    return statement.format(", ".join([f"({', '.join('?' * width)})"] * rows))
+            landed.append(bead)
+    pairs = [(bead, one) for bead in needs for one in needs[bead]]
+    return _json((list(beads.values()), other + landed, pairs, landed)).decode()
 
 
 def _mark(seq: int) -> str:

@@ -13,6 +13,7 @@ This module does not know of SQLite, hashes or sequence numbers, and the core do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -54,11 +55,13 @@ class _Kinded(msgspec.Struct):
 
 
 class _Known(NamedTuple):
-    """What the codec holds for one type of event."""
+    """What the codec holds for one type of event; `write` encodes and reads back."""
 
+    name: str
     version: int
     decode: Callable[[bytes], Event]
     encode: Callable[[Event], bytes]
+    write: Callable[[Event], bytes]
 
 
 class Codec:
@@ -82,10 +85,12 @@ class Codec:
             effect.__name__: msgspec.json.Decoder(effect).decode for effect in effects
         }
         self._by_kind = {kind.encode(): decode for kind, decode in self._effects.items()}
-        self._effect_heads: dict[type[Effect], bytes] = {
-            effect: b'{"kind":"%s",' % effect.__name__.encode() for effect in effects
+        self._effect_parts: dict[type[Effect], tuple[bytes, Callable[[bytes], Effect]]] = {
+            effect: (b'{"kind":"%s",' % effect.__name__.encode(), self._effects[effect.__name__])
+            for effect in effects
         }
         self._known: dict[str, _Known] = {}
+        self._by_type: dict[type[Event], _Known] = {}
         for event in events:
             name = event.__name__
             for version in range(1, event.version):
@@ -93,11 +98,12 @@ class Codec:
                     message = f"{name} version {version} has no upcaster in UPCASTERS."
                     raise Bug(message)
             if event is Requested:
-                known = _Known(event.version, self._decode_requested, self._data_of_requested)
+                encode = self._data_of_requested
+                write = partial(encode, read_back=True)
+                known = _Known(name, event.version, self._decode_requested, encode, write)
             else:
-                decode = msgspec.json.Decoder(event).decode
-                known = _Known(event.version, decode, self._json.encode)
-            self._known[name] = known
+                known = self._plain(name, event)
+            self._known[name] = self._by_type[event] = known
 
     def encode(self, event: Event) -> Encoded:
         """The event as a row, read back once, so that no journal holds what cannot be read.
@@ -105,18 +111,17 @@ class Codec:
         Raises Bug for a type that is not one of the codec's, and for a field whose value is not of
         its declared type (text that is not Unicode included).
         """
-        name = type(event).__name__
-        known = self._known.get(name)
+        known = self._by_type.get(type(event))
         if known is None:
+            name = type(event).__name__
             message = f"{name} is not an event of this codec; add it to EVENTS in core/events.py."
             raise Bug(message)
         try:
-            data = known.encode(event)
-            known.decode(data)
+            data = known.write(event)
         except (TypeError, ValueError) as error:
-            message = f"{name} cannot be written to the journal: {error}."
+            message = f"{known.name} cannot be written to the journal: {error}."
             raise Bug(message) from error
-        return name, known.version, event.subject, event.unique, data
+        return known.name, known.version, event.subject, event.unique, data
 
     def decode(self, type_name: str, version: int, data: bytes | str) -> Event:
         """The event of a row. Raises JournalCorrupt, with what to do, for what it does not know."""
@@ -138,15 +143,29 @@ class Codec:
             self._refuse_unknown_fields(type_name, stored=data, again=again)
         return event
 
-    def _data_of_requested(self, event: Event) -> bytes:
-        if not isinstance(event, Requested):
-            message = f"{type(event).__name__} is no Requested"
+    def _plain(self, name: str, event: type[Event]) -> _Known:
+        decode, encode = msgspec.json.Decoder(event).decode, self._json.encode
+
+        def write(one: Event) -> bytes:
+            data = encode(one)
+            decode(data)
+            return data
+
+        return _Known(name, event.version, decode, encode, write)
+
+    def _data_of_requested(self, event: Event, *, read_back: bool = False) -> bytes:
+        """Reads back the two parts: in half the time of the whole, and no less strictly."""
+        if not isinstance(event, Requested) or not isinstance(event.key, str):
+            message = f"{event!r} is no Requested with a key"
             raise TypeError(message)
-        head = self._effect_heads.get(type(event.effect))
-        if head is None:
+        part = self._effect_parts.get(type(event.effect))
+        if part is None:
             message = f"{type(event.effect).__name__} is not an effect of this codec"
             raise TypeError(message)
+        head, decode = part
         effect = self._json.encode(event.effect)
+        if read_back:
+            decode(effect)
         return b'{"key":%s,"effect":%s%s}' % (self._json.encode(event.key), head, effect[1:])
 
     def _decode_requested(self, data: bytes) -> Event:

@@ -50,8 +50,11 @@ _TABLES = (
 )
 
 SET_HIGH_WATER = "INSERT OR REPLACE INTO journal_meta(name, value) VALUES ('high_water', ?)"
-SET_MARKS = f"{SET_HIGH_WATER}, ('beads', ?)"
-"""And for which event the tables of beads are right (`beads.py`), in one statement."""
+SET_MARKS = (
+    "INSERT OR REPLACE INTO journal_meta(name, value) VALUES ('high_water', {}), ('beads', {})"
+)
+"""And for which event the tables of beads are right (`beads.py`), in one statement: the holes are
+SQL for the two values."""
 
 _RESTORE = (
     "Run `oya-vcs journal verify` to see the whole damage, then put back a copy of the home that"

@@ -9,10 +9,6 @@ There is no way on after a failed write, commit or checkpoint: SQLite and the ke
 about what is on disk, and a retry that succeeds proves nothing. Every append that waits fails, and
 so does every later one, until the file is opened anew and has proved its tail.
 
-Rows go in by statements of 64, 8 and 1 rows instead of `executemany`: the same speed on an idle
-machine, and a fourth of the time where the event loop is busy, since SQLite hands the interpreter
-lock back and takes it again at every statement (measured: 64 rows in 17 against 75 ms).
-
 This module does not know what events mean, what time it is, or who reads.
 """
 
@@ -33,7 +29,6 @@ from oya_vcs.core.standing import BeadRow
 from oya_vcs.errors import Bug, JournalCorrupt, JournalStopped, OyaError, WorldFailed
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal.archive import archived_seq
-from oya_vcs.journal.chain import link
 from oya_vcs.journal.codec import Encoded, encode
 from oya_vcs.journal.driver import (
     WRITE_WAIT_S,
@@ -49,7 +44,8 @@ from oya_vcs.journal.driver import (
 )
 from oya_vcs.journal.lookup import KeyLookup
 from oya_vcs.journal.reader import open_reader
-from oya_vcs.journal.schema import SET_MARKS, WIDTH, HighWater, checked_tail, create
+from oya_vcs.journal.schema import HighWater, checked_tail, create
+from oya_vcs.journal.transaction import Transactions, chained
 from oya_vcs.ports import Recorded
 
 BATCH_ROWS = 512
@@ -65,13 +61,6 @@ FOLD_COMMITS = 256
 After that the log begins anew in its old place, and a commit need not make its file longer, which
 an fsync would have to wait for: with 256 instead of 2,048 a single commit takes a fifth less. The
 fold itself then meets one commit of 256, which no p99 sees."""
-
-_ROW = f"({', '.join('?' * WIDTH)})"
-_INSERTS = tuple(
-    (rows * WIDTH, f"INSERT INTO events VALUES {', '.join([_ROW] * rows)}")  # noqa: S608
-    for rows in (64, 8, 1)
-)
-
 
 _Refusal = Callable[[], OyaError]
 """Makes the error with which the journal refuses; a new one for everybody who hears it."""
@@ -102,7 +91,7 @@ class SqliteJournal:
         self.path = path
         self.commits = 0
         """Transactions committed since opening: rows / commits is the size of a group."""
-        self._connection, mark, self._keeps_beads = _opened(path)
+        self._connection, self._transactions, mark, self._keeps_beads = _opened(path)
         self._lookup = KeyLookup(path)
         self._next_seq = mark.seq + 1
         self._mark = mark
@@ -241,17 +230,12 @@ class SqliteJournal:
 
     def _commit(self, batch: Sequence[_Append]) -> _Refusal | None:
         """One transaction, or the refusal that ends the journal's life."""
-        cells, mark = _chained(batch, self._mark)
-        if not cells and not any(item.anew for item in batch):
+        rows, mark = chained([(item.at_ms, item.rows) for item in batch], self._mark)
+        beads = [(item.beads, item.anew) for item in batch]
+        if not rows.columns and not any(item.anew for item in batch):
             return None
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            _insert(connection, cells)
-            rows = [(item.beads, item.anew) for item in batch]
-            beads = tables.advance(connection, rows, mark.seq)
-            connection.execute(SET_MARKS, (mark.text(), beads))
-            connection.execute("COMMIT")
+            self._transactions.commit(rows, mark, beads)
         except IntegrityError:
             self._rollback()
             self._refusal = partial(Bug, self._culprit(batch), "Nothing of the batch was kept.")
@@ -327,8 +311,9 @@ class SqliteJournal:
             _settle((item,), self._refusal)
 
 
-def _opened(path: Path) -> tuple[Connection, HighWater, bool]:
-    """A connection that may write, the mark, and whether the tables of beads are those of the mark.
+def _opened(path: Path) -> tuple[Connection, Transactions, HighWater, bool]:
+    """A connection that may write, what writes on it, the mark, and whether the tables of beads are
+    those of the mark.
 
     First, read-only, the proof: a broken file stays as it is.
     """
@@ -339,7 +324,12 @@ def _opened(path: Path) -> tuple[Connection, HighWater, bool]:
         with closing(open_read_only(path)) as connection:
             mark = checked_tail(connection, path)
             current = tables.are_current(connection, mark.seq)
-        return open_writer(path), mark, current
+        connection = open_writer(path)
+        try:
+            return connection, Transactions(connection, keeps_beads=current), mark, current
+        except BaseException:
+            connection.close()
+            raise
     except SqliteError as error:
         blame(error, f"opening the journal {path}")
     except OSError as error:
@@ -347,28 +337,6 @@ def _opened(path: Path) -> tuple[Connection, HighWater, bool]:
             f"The journal {path} cannot be made: {error}.",
             hint="Give the daemon a home that it can write to, with --home or OYA_HOME.",
         ) from error
-
-
-def _chained(batch: Sequence[_Append], mark: HighWater) -> tuple[list[object], HighWater]:
-    """All cells of the batch's rows, one after another, and the mark after the last."""
-    cells: list[object] = []
-    seq, digest = mark
-    for _, at_ms, rows, *_ in batch:
-        for name, version, subject, key, data in rows:
-            seq += 1
-            key_bytes = None if key is None else key.encode()
-            row = (seq, at_ms, name.encode(), version, subject.encode(), key_bytes, data)
-            digest = link(digest, row)
-            cells += (seq, at_ms, name, version, subject, key, data.decode(), digest)
-    return cells, HighWater(seq, digest)
-
-
-def _insert(connection: Connection, cells: Sequence[object]) -> None:
-    start, end = 0, len(cells)
-    for width, statement in _INSERTS:
-        while end - start >= width:
-            connection.execute(statement, cells[start : start + width])
-            start += width
 
 
 def _settle(batch: Sequence[_Append], refusal: _Refusal | None) -> None:

@@ -21,7 +21,7 @@ from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.standing import everything, touched
 from oya_vcs.core.world import World
-from oya_vcs.errors import JournalCorrupt, NotFound
+from oya_vcs.errors import Bug, JournalCorrupt, NotFound
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal import queries
 from oya_vcs.journal.compact import compact, plan
@@ -159,6 +159,22 @@ def test_no_question_looks_at_beads_that_are_not_in_its_answer(
         assert any(re.fullmatch(one, step) for one in allowed), steps
 
 
+def test_keeping_a_row_costs_what_it_changes(large: tuple[Path, World], tmp_path: Path) -> None:
+    """No statement that keeps beads goes through a table: what it changes is found by an index."""
+    path = tmp_path / "copy.db"
+    shutil.copy(large[0], path)
+    with closing(open_writer(path)) as connection:
+        plans = [
+            connection.execute(f"EXPLAIN QUERY PLAN {one}", {"rows": "[[],[],[],[]]"}).fetchall()
+            for one in tables.keeping(":rows").split("; ")
+        ]
+    steps = [step for plan in plans for *_, step in plan]
+    allowed = r"SEARCH needs .*\((bead|need)=\?\)|(SCAN json_each|LIST SUBQUERY|CREATE BLOOM).*"
+    assert len(plans) == 4
+    for step in steps:
+        assert re.fullmatch(allowed, step), steps
+
+
 def test_ten_thousand_beads_answer_as_the_graph_does(large: tuple[Path, World]) -> None:
     """REQUIREMENTS C2, at its size: ready and blocked whole, chains by sample."""
     path, world = large
@@ -265,30 +281,25 @@ def test_a_reader_sees_one_moment_while_the_daemon_writes(tmp_path: Path) -> Non
     assert failures == []
 
 
-def test_events_and_their_beads_are_one_transaction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A writer that dies between its rows and its tables leaves neither: the file that is left
-    answers as the events before."""
+def test_events_and_their_beads_are_one_transaction(tmp_path: Path) -> None:
+    """Tables that refuse a bead keep its event out too: the file answers as the events before."""
     path = tmp_path / "journal.db"
     world = recorded(path, [REPO, added("a")])
+    refuses = "BEFORE INSERT ON beads BEGIN SELECT RAISE(ABORT, 'refused'); END"
 
-    def dies(*_: object) -> None:
-        raise MemoryError
-
-    async def die() -> None:
-        journal = SqliteJournal(path)
-        monkeypatch.setattr(tables, "keep", dies)
-        with pytest.raises(Exception, match="died after event 2"):
-            await journal.append(0, [added("b")], [])
-        monkeypatch.undo()
+    async def fail() -> None:
+        journal, ahead = SqliteJournal(path), World()
+        for event in (REPO, added("a")):
+            apply(ahead, event, 0)
+        with closing(open_writer(path)) as connection:
+            connection.execute(f"CREATE TRIGGER never {refuses}")
+        with pytest.raises(Bug, match="after event 2"):
+            await append(journal, ahead, added("b"))
+        with closing(open_writer(path)) as connection:
+            connection.execute("DROP TRIGGER never")
         journal.close()
 
-    threading.excepthook, before = lambda _: None, threading.excepthook
-    try:
-        asyncio.run(die())
-    finally:
-        threading.excepthook = before
+    asyncio.run(fail())
     found = open_beads(path)
     assert found is not None
     with found as beads:

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.events import Event, Reason
@@ -19,8 +19,7 @@ from oya_vcs.core.ids import Key, RepoId
 from oya_vcs.core.standing import BeadRow
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as the journal holds it: `seq` orders, `at_ms` (Unix time) only informs."""
 
     seq: int

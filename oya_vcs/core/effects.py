@@ -17,8 +17,8 @@ from oya_vcs.core.ids import (
     RepoId,
     TreeId,
     WorkspaceName,
-    execution_key,
-    fields_of,
+    canonical_text,
+    key_of_text,
 )
 from oya_vcs.core.spec import BeadSpec
 
@@ -164,4 +164,4 @@ have done something or nothing."""
 def effect_key(effect: Effect) -> Key:
     """The execution key of an effect: its kind and every field that makes it this one and no
     other."""
-    return execution_key(effect.bead, {"effect": type(effect).__name__, **fields_of(effect)})
+    return key_of_text(effect.bead, canonical_text(effect, type(effect).__name__))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oya_vcs.core.ids import BeadId, Key, execution_key, fields_of
+from oya_vcs.core.ids import BeadId, Key, canonical_text, key_of_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,4 +30,4 @@ class BeadSpec:
 
 def spec_key(spec: BeadSpec) -> Key:
     """The execution key of a bead's input: the same bead with the same content has the same key."""
-    return execution_key(spec.id, fields_of(spec))
+    return key_of_text(spec.id, canonical_text(spec))

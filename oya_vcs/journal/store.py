@@ -20,7 +20,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,10 +122,9 @@ class SqliteJournal:
             future.set_exception(self._refusal())
             return future
         rows = [encode(event) for event in events]
-        recorded = tuple(
-            Recorded(seq, at_ms, event) for seq, event in enumerate(events, self._next_seq)
-        )
+        first = self._next_seq
         self._next_seq += len(rows)
+        recorded = tuple(map(Recorded, range(first, self._next_seq), repeat(at_ms), events))
         self._keeps_beads = self._keeps_beads and (beads is not None or not rows)
         kept = (beads or ()) if self._keeps_beads else None
         self._queue.put(_Append(future, at_ms, rows, recorded, kept))

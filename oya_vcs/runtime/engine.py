@@ -18,7 +18,7 @@ from oya_vcs.core.policy import Policy
 from oya_vcs.core.standing import touched
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug, OyaError
-from oya_vcs.ports import Clock, Feed, Journal
+from oya_vcs.ports import Clock, Feed, Journal, Recorded
 from oya_vcs.runtime.executor import Executor
 
 UNACKNOWLEDGED_MAX = 1_024
@@ -51,7 +51,9 @@ class Engine:
         self._in_flight = 0
         self._failure: OyaError | None = None
         self._changed = asyncio.Event()
-        self._room = asyncio.Semaphore(UNACKNOWLEDGED_MAX)
+        self._queued = 0
+        """Steps in front of the door, where those wait that there is no room for."""
+        self._door = asyncio.Lock()
 
     def listen(self, feed: Feed) -> None:
         """Let `feed` hear of every event from now on, after its fsync and in order."""
@@ -82,17 +84,20 @@ class Engine:
         return receipt
 
     async def _step(self, facts: Sequence[Event]) -> None:
-        async with self._room:
-            await self._step_now(facts)
-
-    async def _step_now(self, facts: Sequence[Event]) -> None:
+        if self._queued or self._in_flight >= UNACKNOWLEDGED_MAX:
+            await self._turn()
         if self._failure is not None:
             raise self._failure
         at_ms = self._clock.now_ms()
+        self._in_flight += 1
         try:
             events = self._decide(facts, at_ms)
             if events:
-                await self._record(at_ms, events)
+                appended = self._journal.append(at_ms, events, touched(self.world, events))
+                self._seq += len(events)
+                self._ahead -= 1
+                last = self._seq
+                self._publish(await appended, last)
         except OyaError as error:
             self._failure = error
             raise
@@ -101,7 +106,19 @@ class Engine:
             self._failure = Bug(f"The step of {step} broke: {error!r}.")
             raise self._failure from error
         finally:
+            self._in_flight -= 1
             self._changed.set()
+
+    async def _turn(self) -> None:
+        """Return when there is room for a step, to one after the other, in the order of calls."""
+        self._queued += 1
+        try:
+            async with self._door:
+                while self._in_flight >= UNACKNOWLEDGED_MAX:
+                    self._changed.clear()
+                    await self._changed.wait()
+        finally:
+            self._queued -= 1
 
     def _decide(self, facts: Sequence[Event], at_ms: int) -> list[Event]:
         self._ahead += 1
@@ -127,22 +144,11 @@ class Engine:
 
     def _concerns(self, fact: Event) -> bool:
         """Whether the effect that a fact reports on is still open: the fence against zombies."""
-        match fact:
-            case Outcome(key=run) | WorkerSpawned(run=run):
-                return run in self.world.open
-            case _:
-                return True
+        if isinstance(fact, Outcome):
+            return fact.key in self.world.open
+        return not isinstance(fact, WorkerSpawned) or fact.run in self.world.open
 
-    async def _record(self, at_ms: int, events: Sequence[Event]) -> None:
-        self._in_flight += 1
-        try:
-            appended = self._journal.append(at_ms, events, touched(self.world, events))
-            self._seq += len(events)
-            self._ahead -= 1
-            last = self._seq
-            rows = await appended
-        finally:
-            self._in_flight -= 1
+    def _publish(self, rows: Sequence[Recorded], last: int) -> None:
         if rows[-1].seq != last:
             message = f"Event {last} of the state in memory is the journal's {rows[-1].seq}."
             raise Bug(message)

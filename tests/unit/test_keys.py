@@ -8,10 +8,20 @@ import uuid
 from dataclasses import asdict
 
 import pytest
+from hypothesis import example, given
 
-from oya_vcs.core.effects import CollectResult, RunWorker, effect_key
-from oya_vcs.core.ids import BeadId, CommitId, RepoId, WorkspaceName, execution_key, fields_of
+from oya_vcs.core.effects import CollectResult, Effect, RunWorker, effect_key
+from oya_vcs.core.ids import (
+    BeadId,
+    CommitId,
+    RepoId,
+    WorkspaceName,
+    canonical_json,
+    canonical_text,
+    execution_key,
+)
 from oya_vcs.core.spec import BeadSpec, spec_key
+from tests.strategies import effects, instances
 
 SPEC = BeadSpec(
     id=BeadId("parser"), title="Lies die Zeilen – „alle“ \n", needs=(BeadId("a"),), labels=("x",)
@@ -53,17 +63,19 @@ def test_a_key_is_a_uuid_v5(work: object) -> None:
     assert uuid.UUID(key).version == 5
 
 
-@pytest.mark.parametrize("value", [SPEC, RUN, COLLECT])
-def test_fields_are_those_of_asdict(value: object) -> None:
-    """Names, values and nested data classes as `dataclasses.asdict` gives them."""
-    assert fields_of(value) == asdict(value)  # type: ignore[call-overload]
+@given(instances(BeadSpec) | effects())
+def test_the_text_of_a_data_class_is_its_canonical_json(value: object) -> None:
+    """Names, values, arrays and nested data classes as `dataclasses.asdict` gives them, sorted."""
+    assert canonical_text(value).encode() == canonical_json(asdict(value))  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("effect", [RUN, COLLECT])
-def test_an_effects_key_covers_its_kind_and_all_its_fields(effect: RunWorker) -> None:
+@given(effects())
+@example(RUN)
+@example(COLLECT)
+def test_an_effects_key_covers_its_kind_and_all_its_fields(effect: Effect) -> None:
     """It is the key of the effect's name and fields, so that journals of before keep theirs."""
     work = {"effect": type(effect).__name__, **asdict(effect)}
-    assert effect_key(effect) == by_the_book("parser", work)
+    assert effect_key(effect) == by_the_book(effect.bead, work)
 
 
 def test_a_specs_key_covers_all_its_fields() -> None:

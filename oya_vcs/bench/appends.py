@@ -20,9 +20,10 @@ from oya_vcs.journal.store import SqliteJournal
 PRODUCERS = 64
 GROUPED = 20_000
 """Events of one round with all producers: some 300 transactions."""
-SINGLE = 300
-"""Events of one round with one producer, each a transaction; its rounds are short and there are
-TURNS times as many, for neighbours come and go by the second."""
+SINGLE = 1_000
+"""Events of one round with one producer, each a transaction: enough for both to fold their logs a
+few times. Its rounds are short and there are TURNS times as many, for neighbours come and go by the
+second."""
 TURNS = 5
 P99_MS = 3.0
 

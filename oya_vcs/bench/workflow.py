@@ -152,9 +152,9 @@ def workflows(folder: Path, count: int, rounds: int) -> list[Figure]:
             path = folder / f"workflow-{name}-{number}.db"
             one = asyncio.run(run(path, many, clients))
             with open_reader(path) as reader:
-                events = [row.event for row in reader.read(1)]
+                events = [row.event for row in reader.read()]
             raw = path.with_suffix(".raw")
-            other = bench_raw_append(raw, events, stopwatch, batch=one.batch).seconds
+            other = bench_raw_append(raw, events, stopwatch, batch=one.batch, beads=True).seconds
             ours.append(one.per_second)
             bare.append(many / other)
             ratios.append(one.per_second * other / many)
@@ -179,7 +179,7 @@ def steps(folder: Path, count: int) -> list[Figure]:
         await journal.refill(())
         policy = Policy(repo=REPO, slots=1, attempts_max=1, backoff_ms=1, idle=True)
         engine = Engine(world=World(), journal=journal, clock=SystemClock(), policy=policy)
-        await engine.offer(e.RepoRegistered(repo=REPO, path="/bench", target="main"))
+        await engine.offer(registered)
         commits = journal.commits
         begin = stopwatch()
         await asyncio.gather(*(offer(engine, first) for first in range(IN_FLIGHT)))
@@ -191,9 +191,12 @@ def steps(folder: Path, count: int) -> list[Figure]:
         for fact in facts[first::IN_FLIGHT]:
             await engine.offer(fact)
 
+    registered = e.RepoRegistered(repo=REPO, path="/bench", target="main")
     facts = [_added(f"s{number}", "d" * 100) for number in range(count)]
     spent, batch = asyncio.run(measured())
-    bare = bench_raw_append(folder / "steps.raw", facts, stopwatch, batch=batch)
+    bare = bench_raw_append(
+        folder / "steps.raw", [registered, *facts], stopwatch, batch=batch, beads=True
+    )
     return [
         Figure(
             name="steps",

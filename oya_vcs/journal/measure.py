@@ -19,7 +19,9 @@ from oya_vcs.core.effects import EFFECTS
 from oya_vcs.core.events import EVENTS, Event, Requested
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import Key
+from oya_vcs.core.standing import BeadRow, touched
 from oya_vcs.core.world import World
+from oya_vcs.journal import beads as tables
 from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import Encoded, encode
 from oya_vcs.journal.driver import Connection, open_read_only, open_writer
@@ -28,7 +30,12 @@ from oya_vcs.journal.schema import SET_HIGH_WATER, WIDTH, HighWater, create
 from oya_vcs.journal.store import SqliteJournal
 
 _INSERT = f"INSERT INTO events VALUES ({', '.join('?' * WIDTH)})"  # noqa: S608 - a constant
+_BEAD_WIDTH = 7
+_KEEP_BEAD = f"INSERT OR REPLACE INTO beads VALUES ({', '.join('?' * _BEAD_WIDTH)})"  # noqa: S608
 _KEYS_INDEX = "SELECT sql FROM sqlite_master WHERE name = 'events_key'"
+
+SQLITE_FOLD_PAGES = 1_000
+"""SQLite's own `wal_autocheckpoint` (https://sqlite.org/pragma.html#pragma_wal_autocheckpoint)."""
 
 _Row = tuple[int, int, str, int, str, str | None, str, bytes]
 
@@ -74,27 +81,55 @@ async def bench_append(
 
 
 def bench_raw_append(
-    path: Path, events: Sequence[Event], now: Callable[[], float], *, batch: float
+    path: Path,
+    events: Sequence[Event],
+    now: Callable[[], float],
+    *,
+    batch: float,
+    beads: bool = False,
 ) -> Pace:
-    """The bare loop beside `bench_append`: the same rows, encoded before, `batch` a transaction (on
-    average, where it is no whole number) by `executemany`, with the same pragmas and indexes, no
-    hash, no asyncio, no threads. The times are those of transactions."""
+    """The bare loop beside `bench_append`: the same rows in the same tables with the same indexes,
+    made before the clock starts, `batch` a transaction (on average, where it is no whole number) by
+    `executemany`, every commit synced. With `beads` those of the beads too, as the engine hands
+    them over. No hash, no mark, nothing read back, no asyncio, no threads; the log is folded by
+    SQLite itself, as it does by default. The times are those of transactions."""
     create(path)
-    rows = list(_unchained(map(encode, events)))
+    parts = list(_parts(events, batch, beads=beads))
     times: list[float] = []
     with closing(open_writer(path)) as connection:
+        connection.execute(f"PRAGMA wal_autocheckpoint={SQLITE_FOLD_PAGES}")
+        if beads:
+            tables.make(connection)
         begin = now()
-        done = 0
-        while done < len(rows):
-            upto = max(done + 1, round((len(times) + 1) * batch))
+        for rows, kept in parts:
             at = now()
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_INSERT, rows[done:upto])
+            connection.executemany(_INSERT, rows)
+            if kept:
+                connection.executemany(_KEEP_BEAD, kept)
             connection.execute("COMMIT")
             times.append(now() - at)
-            done = upto
         seconds = now() - begin
-    return pace(seconds, times, count=len(rows))
+    return pace(seconds, times, count=len(events))
+
+
+def _parts(
+    events: Sequence[Event], batch: float, *, beads: bool
+) -> Iterator[tuple[list[_Row], list[tuple[object, ...]]]]:
+    """The rows of each transaction: events, and what of their beads changed."""
+    rows = list(_unchained(map(encode, events)))
+    world = World()
+    done = number = 0
+    while done < len(rows):
+        number += 1
+        upto = max(done + 1, round(number * batch))
+        changed: list[BeadRow] = []
+        if beads:
+            for event in events[done:upto]:
+                apply(world, event, 0)
+            changed = touched(world, events[done:upto])
+        yield rows[done:upto], [row[:_BEAD_WIDTH] for row in changed]
+        done = upto
 
 
 def bench_lookup(

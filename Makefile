@@ -12,7 +12,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test lint check bench dist clean
+.PHONY: help setup demo test lint check bench chaos dist clean
 
 help:
 	@echo 'make setup   a .venv with everything pinned, and jj and git where the system lacks them'
@@ -21,6 +21,7 @@ help:
 	@echo 'make lint    setup, then ruff (rules and format), mypy and the layers'
 	@echo 'make check   lint, then test'
 	@echo 'make bench   setup, then the benchmarks'
+	@echo 'make chaos   setup, then what kills, starves or breaks a real system; writes docs/CHAOS.md'
 	@echo 'make dist    setup, then the wheel and the source distribution in dist/'
 	@echo 'make clean   removes .venv, dist/ and caches; the tool folder stays'
 
@@ -72,6 +73,10 @@ check: lint test
 
 bench: setup
 	@$(VENV)/bin/oya-vcs bench
+
+chaos: setup
+	@$(PY) -m pytest -n $(JOBS) -m chaos -p tests.chaos.report --chaos-report docs/CHAOS.md \
+	  $(PYTEST_ARGS)
 
 dist: setup
 	@rm -rf dist

@@ -129,7 +129,9 @@ def _worker(project: Project) -> str:
         for seed in range(SEEDS)
     ],
 )
-def test_any_part_may_be_killed(new_project: NewProject, seed: int) -> None:
+def test_any_part_may_be_killed(
+    new_project: NewProject, seed: int, record_property: Callable[[str, object], None]
+) -> None:
     """Two kills in a run of six beads: each lands once, in order and tested; no execution key runs
     twice; no process, workspace or needless pin is left; repository, journal and the user's files
     are sound."""
@@ -143,6 +145,8 @@ def test_any_part_may_be_killed(new_project: NewProject, seed: int) -> None:
     siege.strike(dice.choice(VICTIMS))
     assert siege.end() == 0, siege.struck
     assert siege.struck, "nothing was killed"
+    for victim in siege.struck:
+        record_property(f"kills of a {victim}", 1)
 
     assert_order(project.trailers("Oya-Bead"), beads)
     starts = (project.folder / "starts.log").read_text().split()

@@ -170,42 +170,49 @@ def workflows(folder: Path, count: int, rounds: int) -> list[Figure]:
     return figures
 
 
-def steps(folder: Path, count: int) -> list[Figure]:
+def steps(folder: Path, count: int, rounds: int) -> list[Figure]:
     """Steps that decide nothing (a bead is added while nothing may start), IN_FLIGHT at once,
     beside their rows in a plain SQLite loop."""
-
-    async def measured() -> tuple[float, float]:
-        journal = SqliteJournal(folder / "steps.db")
-        await journal.refill(())
-        policy = Policy(repo=REPO, slots=1, attempts_max=1, backoff_ms=1, idle=True)
-        engine = Engine(world=World(), journal=journal, clock=SystemClock(), policy=policy)
-        await engine.offer(registered)
-        commits = journal.commits
-        begin = stopwatch()
-        await asyncio.gather(*(offer(engine, first) for first in range(IN_FLIGHT)))
-        spent = stopwatch() - begin
-        journal.close()
-        return spent, count / (journal.commits - commits)
-
-    async def offer(engine: Engine, first: int) -> None:
-        for fact in facts[first::IN_FLIGHT]:
-            await engine.offer(fact)
-
     registered = e.RepoRegistered(repo=REPO, path="/bench", target="main")
     facts = [_added(f"s{number}", "d" * 100) for number in range(count)]
-    spent, batch = asyncio.run(measured())
-    bare = bench_raw_append(
-        folder / "steps.raw", [registered, *facts], stopwatch, batch=batch, beads=True
-    )
+    ours, bare, batches = [], [], []
+    for number in range(rounds):
+        one = asyncio.run(_stepped(folder / f"steps-{number}.db", registered, facts))
+        raw = folder / f"steps-{number}.raw"
+        rows = [registered, *facts]
+        other = bench_raw_append(raw, rows, stopwatch, batch=one.batch, beads=True)
+        ours.append(one.per_second)
+        bare.append(other.per_second)
+        batches.append(one.batch)
     return [
         Figure(
             name="steps",
-            what=f"steps through the engine, {batch:.0f} rows a transaction (rate)",
-            ours=f"{count / spent:,.0f} steps/s",
-            baseline=f"{bare.per_second:,.0f} rows/s",
-            ratio=count / spent / bare.per_second,
+            what=f"steps through the engine, {median(batches):.0f} rows a transaction (rate)",
+            ours=f"{median(ours):,.0f} steps/s",
+            baseline=f"{median(bare):,.0f} rows/s",
+            ratio=median([one / other for one, other in zip(ours, bare, strict=True)]),
         )
     ]
+
+
+async def _stepped(path: Path, registered: e.Event, facts: Sequence[e.Event]) -> Run:
+    journal = SqliteJournal(path)
+    await journal.refill(())
+    policy = Policy(repo=REPO, slots=1, attempts_max=1, backoff_ms=1, idle=True)
+    engine = Engine(world=World(), journal=journal, clock=SystemClock(), policy=policy)
+    await engine.offer(registered)
+
+    async def offer(first: int) -> None:
+        for fact in facts[first::IN_FLIGHT]:
+            await engine.offer(fact)
+
+    commits = journal.commits
+    begin = stopwatch()
+    await asyncio.gather(*(offer(first) for first in range(IN_FLIGHT)))
+    seconds = stopwatch() - begin
+    batch = len(facts) / (journal.commits - commits)
+    await asyncio.to_thread(journal.close)
+    return Run(len(facts), seconds, batch)
 
 
 def _added(bead: str, description: str = "") -> e.BeadAdded:

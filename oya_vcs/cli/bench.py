@@ -82,8 +82,8 @@ def _run(
 ) -> Iterator[Figure]:
     tools = find_tools(tools_folder(), environment())
     yield from asyncio.run(_overhead(folder, tools, arguments.beads, arguments.rounds, say))
-    say(f"{arguments.steps} steps from {workflow.IN_FLIGHT} tasks, then their rows in a plain loop")
-    yield from workflow.steps(folder, arguments.steps)
+    say(f"{arguments.rounds} rounds of {arguments.steps} steps from {workflow.IN_FLIGHT} tasks")
+    yield from workflow.steps(folder, arguments.steps, arguments.rounds)
 
 
 def _journal(

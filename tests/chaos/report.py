@@ -118,4 +118,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give the report the first sentence of what the test says of itself."""
     test = getattr(item, "obj", None)
     says = " ".join((test.__doc__ or "").split())
-    item.user_properties.append((SAYS, re.split(r"(?<=[.:])\s", says)[0].rstrip(".:")))
+    item.user_properties.append((SAYS, re.split(r"(?<=\.)\s", says)[0].rstrip(".")))

@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from argparse import Namespace
+import subprocess
+import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from oya_vcs.bench import appends, replays, story, workflow
 from oya_vcs.bench.figures import Figure, put, regressed
-from oya_vcs.cli.bench import bench
-from oya_vcs.cli.output import Output
+from oya_vcs.cli import main
+from oya_vcs.cli.bench import LEAST
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import TERMINAL
 from oya_vcs.core.fold import apply
 from oya_vcs.core.world import World
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
-from oya_vcs.journal.measure import bare_fold, bench_lookup, fill
+from oya_vcs.journal.driver import open_read_only
+from oya_vcs.journal.measure import bare_fold, bench_lookup, bench_raw_append, fill
 from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.replay import digest, replay
 from oya_vcs.journal.verify import verify
+
+OF_RUN = ["bead-1", "bead-4", "steps"]
+"""The figures of `bench run`."""
+GATE = Path(__file__).resolve().parents[2] / "docs" / "bench-gate.json"
 
 
 @pytest.fixture(scope="module")
@@ -118,46 +125,74 @@ def test_a_table_replaces_the_one_before(tmp_path: Path) -> None:
     assert text.index("Second.") < text.index("| 3 |") < text.index("Other.") < text.index("| 2 |")
 
 
-def test_the_command_measures_and_judges(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`bench journal` answers with every promised figure, writes its table, and fails at a gate
-    that nothing can pass."""
+@pytest.fixture
+def least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds as short as they can be."""
     monkeypatch.setattr(appends, "GROUPED", 640)
     monkeypatch.setattr(appends, "SINGLE", 20)
     monkeypatch.setattr(replays, "CHECKPOINT_BEADS", story.BEADS)
     monkeypatch.setattr(replays, "TAIL", 1_000)
     monkeypatch.setattr(workflow, "COUNT", 64)
+
+
+SMALL = ["--events", "20000", "--rows", "1000", "--rounds", "1", "--beads", "2", "--steps", "640"]
+
+
+@pytest.mark.usefixtures("least")
+def test_the_command_measures_and_judges(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bench journal` answers with every figure of the record that the repository's gate judges,
+    writes its table, leaves nothing behind, and fails at a gate that nothing can pass."""
+    names = set(json.loads(GATE.read_text())["figures"]) - set(OF_RUN)
     gate = tmp_path / "gate.json"
-    gate.write_text(json.dumps({"figures": {"replay": {"at_most": 0}}}))
-    given = Namespace(
-        what="journal",
-        beads=2,
-        steps=640,
-        events=20_000,
-        rows=1_000,
-        rounds=1,
-        dir=str(tmp_path),
-        write=str(tmp_path / "figures.md"),
-        gate=str(gate),
-    )
-    assert bench(given, Output(json=True)) is ExitCode.WORK_FAILED
+    gate.write_text(json.dumps({"figures": {name: {"at_most": 0} for name in names}}))
+    figures = tmp_path / "figures.md"
+    where = ["--dir", str(tmp_path), "--write", str(figures), "--gate", str(gate)]
+    assert main(["--json", "bench", "journal", *SMALL, *where]) == ExitCode.WORK_FAILED
     answer = json.loads(capsys.readouterr().out)
-    assert {one["name"] for one in answer["data"]["figures"]} == {
-        "group-commit",
-        "single-commit",
-        "single-commit-p99",
-        "workflow-alone",
-        "workflow-flight",
-        "replay",
-        "replay-memory",
-        "key-lookup",
-        "restart",
-        "checkpoint-save",
-        "checkpoint-load",
-        "append-behind-single",
-        "append-behind-grouped",
-    }
-    assert answer["data"]["regressed"][0].startswith("replay regressed")
-    assert "| ratio |" in (tmp_path / "figures.md").read_text()
+    found = {one["name"] for one in answer["data"]["figures"]}
+    assert found == names | {"single-commit-p99"}
+    assert len(answer["data"]["regressed"]) == len(names)
+    assert "<!-- bench journal: begin -->" in figures.read_text()
     assert [path.name for path in tmp_path.glob("oya-vcs-bench-*")] == []
+
+
+@pytest.mark.usefixtures("tools")
+def test_whole_beads_are_measured_and_judged(tmp_path: Path) -> None:
+    """`bench run`, as a process: its figures are the others that the gate judges."""
+    argv = [sys.executable, "-m", "oya_vcs", "--json", "bench", "run", *SMALL]
+    ran = subprocess.run(
+        [*argv, "--dir", str(tmp_path)], capture_output=True, check=False, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = [one["name"] for one in json.loads(ran.stdout)["data"]["figures"]]
+    assert found == OF_RUN
+    assert set(OF_RUN) <= set(json.loads(GATE.read_text())["figures"])
+
+
+@pytest.mark.parametrize("flag", [*LEAST])
+def test_too_little_to_measure_is_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A figure of next to nothing would mean nothing: exit 2, and the least is named."""
+    assert main(["bench", f"--{flag}", "0"]) == ExitCode.USAGE
+    assert f"{LEAST[flag]:,}" in capsys.readouterr().err
+
+
+def test_the_bare_loop_writes_the_same_rows(tmp_path: Path) -> None:
+    """What stands beside a workflow writes its events and its beads, column by column but for time
+    and hash, into the same tables with the same indexes."""
+    path, raw = tmp_path / "journal.db", tmp_path / "raw.db"
+    asyncio.run(workflow.run(path, 16, 4))
+    with open_reader(path) as reader:
+        recorded = [row.event for row in reader.read()]
+    bench_raw_append(raw, recorded, itertools.count().__next__, batch=7.5, beads=True)
+    asked = (
+        "SELECT seq, type, version, subject, key, data FROM events ORDER BY seq",
+        "SELECT id, repo, title, state, waits, priority FROM beads ORDER BY id",
+        "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name",
+    )
+    with closing(open_read_only(path)) as ours, closing(open_read_only(raw)) as bare:
+        for query in asked:
+            rows = ours.execute(query).fetchall()
+            assert rows
+            assert rows == bare.execute(query).fetchall()

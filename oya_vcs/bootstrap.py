@@ -49,9 +49,11 @@ from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Answer, Feed
+from oya_vcs.runtime import wishes
 from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.daemon import Daemon, Life
 from oya_vcs.runtime.engine import Engine, tick
+from oya_vcs.runtime.freezing import Freezer
 from oya_vcs.runtime.lives import Lives
 from oya_vcs.runtime.outbox import Gate, Outbox, no_gate
 
@@ -213,18 +215,18 @@ async def open_daemon(
 
     ask = partial(asyncio.to_thread, require_well, plan.home.root)
     with HomeLock(plan.home.lock):
-        async with (
-            Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives,
-            _hearing(plan.home, say),
-        ):
-            yield Daemon(lives)
+        async with Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives:
+            daemon = Daemon(lives)
+            async with _hearing(plan.home, {"about": _about, **wishes.answers(daemon.grant)}, say):
+                yield daemon
 
 
 @asynccontextmanager
-async def _hearing(home: Home, say: Callable[[str], None]) -> AsyncIterator[None]:
+async def _hearing(
+    home: Home, answers: Mapping[str, Answer], say: Callable[[str], None]
+) -> AsyncIterator[None]:
     """Hear commands while the block runs. A file system without sockets costs them, not the
     work."""
-    answers: dict[str, Answer] = {"about": _about}
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(ControlSocket(home.socket, answers))
@@ -258,8 +260,9 @@ async def _running(
         plan.root, workspaces=plan.home.workspaces, programs=plan.programs
     )
     await repository.prepare()
+    runner = ReaperRunner(plan.home.runs, SystemClock())
     outbox = Outbox(
-        performers=_performers(plan, repository),
+        performers=_performers(plan, repository, runner),
         executor=engine.executor,
         offer=engine.offer,
         clock=clock,
@@ -267,7 +270,8 @@ async def _running(
         gate=gate,
         is_well=partial(_is_well, plan.home),
     )
-    for feed in (outbox, *feeds):
+    engine.listen(outbox)
+    for feed in (Freezer(lambda: engine.world, runner.freeze), *feeds):
         engine.listen(feed)
     left_open = {key: one for key, one in world.open.items() if one.repo == repository.id}
     life = Life(
@@ -321,10 +325,9 @@ async def _greet(life: Life) -> None:
 
 
 def _performers(
-    plan: Plan, repository: JjRepository
+    plan: Plan, repository: JjRepository, runner: ReaperRunner
 ) -> tuple[JjWorkspaces, CommandWorkers, LocalForge]:
     home, config = plan.home, plan.config
-    runner = ReaperRunner(home.runs, SystemClock())
     workspaces = workspaces_of(home, repository, config.repo.target)
     workers = CommandWorkers(
         runner, settings=config.worker, logs=home.logs, runs=home.runs, environ=plan.environ

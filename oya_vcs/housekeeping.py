@@ -1,4 +1,5 @@
-"""Commands that change the record of a home and start no work: another try, a workspace given up.
+"""Commands that change the record of a home and start no work: what people ask of beads while no
+daemon runs, a workspace given up.
 
 Composes as `bootstrap` does, over its pieces. Must not run workers or land anything.
 """
@@ -16,17 +17,18 @@ from oya_vcs.adapters.toolbox import find_tools
 from oya_vcs.bootstrap import programs_of, read_record, workspaces_of
 from oya_vcs.config import Home, environment, tools_folder
 from oya_vcs.core import events as e
-from oya_vcs.core.beads import Bead, State
-from oya_vcs.core.ids import BeadId, RepoId, WorkspaceName
+from oya_vcs.core.ids import RepoId, WorkspaceName
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.standing import everything
+from oya_vcs.core.wishes import Wish, find_bead
 from oya_vcs.core.world import Workspace, World
-from oya_vcs.errors import InputInvalid, NotFound
 from oya_vcs.journal.lock import HomeLock
 from oya_vcs.journal.reader import require
 from oya_vcs.journal.store import SqliteJournal
+from oya_vcs.runtime import wishes
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.wishes import Told
 
 
 @asynccontextmanager
@@ -50,30 +52,12 @@ def _idle(world: World, seq: int, journal: SqliteJournal, repo: RepoId) -> Engin
     return Engine(world=world, journal=journal, clock=SystemClock(), policy=policy, seq=seq)
 
 
-def find_bead(world: World, name: BeadId) -> Bead:
-    """The bead of that name. Raises NotFound, with the way to all of them."""
-    found = world.beads.get(name)
-    if found is None:
-        raise missing_bead(name)
-    return found
-
-
-def missing_bead(name: BeadId) -> NotFound:
-    """The error of a bead that nobody knows."""
-    message = f"There is no bead {name!r} in this home."
-    return NotFound(message, "`oya-vcs bead list` lists all of them; --home names another home.")
-
-
-async def retry(home: Home, name: BeadId) -> Bead:
-    """Give a failed bead new attempts; the next run takes it up. Raises NotFound, Locked where a
-    daemon has the home, and InputInvalid for a bead that has not failed."""
+async def grant(home: Home, wish: Wish) -> list[Told]:
+    """Record what a person asks of beads, where no daemon has the home; the next one does what
+    follows. Raises NotFound, with nothing recorded, for an unknown bead, and Locked."""
     async with _record_of(home) as (world, journal, seq):
-        bead = find_bead(world, name)
-        if bead.state is not State.FAILED:
-            message = f"Bead {name} is {bead.state}; only a failed one can be retried."
-            raise InputInvalid(message, "`oya-vcs bead list --state failed` lists those.")
-        await _idle(world, seq, journal, bead.repo).offer(e.BeadRetried(bead=name))
-        return bead
+        repo = find_bead(world, wish.beads[0]).repo
+        return await wishes.grant(_idle(world, seq, journal, repo), wish, live=False)
 
 
 async def discard(

@@ -20,6 +20,7 @@ from oya_vcs.core.ids import BeadId, CommitId, Key, RepoId, TreeId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.wishes import Verb, Wish, facts_of, judge
 from oya_vcs.core.world import Keep, World
 from oya_vcs.ports import Recorded
 
@@ -58,7 +59,7 @@ class History:
 
     def step(self) -> None:
         """Something happens: most often an effect ends, else a person or time does something."""
-        rare = (self._retry, self._revise, self._resume, self._discard, self._retarget)
+        rare = (self._wish, self._revise, self._resume, self._discard, self._retarget)
         if self._bad():
             rare[self._pick(len(rare))]()
         self._moves[self._pick(len(self._moves))]()
@@ -113,9 +114,12 @@ class History:
         if timers and timers[0][0] <= self._at_ms:
             self.take(e.Ticked())
 
-    def _retry(self) -> None:
-        for bead in self._some(State.FAILED):
-            self.take(e.BeadRetried(bead=bead))
+    def _wish(self) -> None:
+        """A person asks anything of any bead, or for another try of a failed one."""
+        for bead in self._some(State.FAILED) if self._pick(2) else self._some(*State):
+            verb = [*Verb][self._pick(len(Verb))]
+            wish = Wish(verb=verb, beads=(bead,), who="uma", why="so")
+            self.take(*facts_of(judge(self.world, wish)))
 
     def _revise(self) -> None:
         for bead in self._some(State.PENDING, State.READY, State.BACKING_OFF, State.FAILED):
@@ -190,6 +194,7 @@ class History:
                 )
             case f.RunWorker():
                 reason = LOSSES[self._pick(len(LOSSES))] if bad else None
+                reason = self.world.stops.get(key, reason)
                 return e.WorkerFinished(
                     key=key,
                     bead=bead,
@@ -256,7 +261,7 @@ class History:
                 bead=bead,
                 change=change,
                 candidate=effect.candidate,
-                reason=reasons[self._pick(3)] if bad else None,
+                reason=self.world.stops.get(key, reasons[self._pick(3)] if bad else None),
                 check="test",
                 detail="assert 1 == 2\n" * 8 if bad else "",
             )

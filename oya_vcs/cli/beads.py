@@ -1,22 +1,21 @@
 """`oya-vcs bead`: every bead with its state and reason; one bead with its story; what is ready,
-what is blocked, and the chain of one bead; another try for a failed one."""
+what is blocked, and the chain of one bead; and what a person asks of beads (`wishes.py`)."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Callable
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.output import Output, duration, table
-from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import beads_of, clock_time, is_live, record, row_data, world_of
 from oya_vcs.cli.summary import SHORT, bead_data
+from oya_vcs.cli.wishes import wish
 from oya_vcs.core.beads import State
 from oya_vcs.core.explain import NAMED_MAX, explain
 from oya_vcs.core.ids import BeadId
+from oya_vcs.core.wishes import Verb, find_bead, missing_bead
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
-from oya_vcs.housekeeping import find_bead, missing_bead, retry
 from oya_vcs.journal.queries import Blocked, Chain, Standing
 
 
@@ -136,20 +135,14 @@ def _headline(event: object) -> str:
     name = type(event).__name__ + (f" {type(effect).__name__}" if effect is not None else "")
     words = [
         f"{field} {str(value)[:SHORT] if field in _IDS else value}"
-        for field in ("attempt", "slot", "pid", "reason", "exit_code", "check", "base", "commit")
+        for field in _SHOWN
         if (value := getattr(event, field, None)) not in (None, "")
     ]
     return f"{name:<28} {', '.join(words)}".rstrip()
 
 
 _IDS = frozenset({"base", "commit"})
-
-
-def _retry(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    found = asyncio.run(retry(home_of(arguments), BeadId(arguments.bead)))
-    text = f"Bead {found.id} has new attempts; the next `oya-vcs run` takes it up."
-    output.answer("bead-retry", {"id": found.id, "retried": True}, text)
-    return ExitCode.DONE
+_SHOWN = ("attempt", "slot", "pid", "reason", "exit_code", "check", "base", "commit", "who", "why")
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
@@ -158,5 +151,5 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
     "ready": _ready,
     "blocked": _blocked,
     "chain": _chain,
-    "retry": _retry,
+    **dict.fromkeys(Verb, wish),
 }

@@ -112,7 +112,7 @@ def _work(commands: Commands) -> None:
 
 
 def _beads(commands: Commands) -> None:
-    bead = _add(commands, "bead", "look at beads, or give a failed one another try")
+    bead = _add(commands, "bead", "look at beads; cancel, pause, resume or retry them")
     verbs = bead.add_subparsers(dest="verb", metavar="VERB", required=True)
     listing = _add(verbs, "list", "list every bead with its state and what it waits for")
     listing.add_argument("--state", metavar="STATE", help="only these: ready, running, failed, …")
@@ -122,8 +122,28 @@ def _beads(commands: Commands) -> None:
     _add(verbs, "blocked", "list what waits for other beads to land, and for which")
     chain = _add(verbs, "chain", "show the longest chain of unfinished beads through one bead")
     chain.add_argument("bead", metavar="ID")
-    retry = _add(verbs, "retry", "give a failed bead new attempts; the next run takes it up")
-    retry.add_argument("bead", metavar="ID")
+    _wishes(verbs)
+
+
+def _wishes(verbs: Commands) -> None:
+    for name, does, more in (
+        ("cancel", "end beads for good", _CANCEL),
+        ("pause", "let beads stand still", _PAUSE),
+        ("resume", "let paused beads go on", "A worker that stands still goes on where it was."),
+        ("retry", "give failed or cancelled beads new attempts", ""),
+    ):
+        parser = _add(verbs, name, does, more)
+        parser.add_argument("beads", metavar="ID", nargs="+")
+        parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the record")
+
+
+_CANCEL = """\
+At once where nothing of a bead runs; else its worker or its checks are stopped first. What a
+worker wrote is kept. A landing that is under way is not stopped: then the bead has landed.
+`oya-vcs bead retry` opens a cancelled bead again."""
+_PAUSE = """\
+Nothing new begins for a bead. A worker that runs is stopped in its tracks, keeps its slot, and
+does not age. What is in the merge queue can be cancelled, not paused."""
 
 
 def _journal(commands: Commands) -> None:

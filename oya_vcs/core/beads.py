@@ -40,12 +40,17 @@ TERMINAL = frozenset({State.LANDED, State.FAILED, State.CANCELLED})
 
 _WORKED_ON = frozenset({State.CLAIMED, State.RUNNING, State.CHECKING})
 _IN_QUEUE = frozenset({State.SUBMITTED, State.QUEUED, State.TESTING})
+PAUSABLE = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.REWORKING}) | _WORKED_ON
+"""What waits for a worker, and what one works on: in the merge queue no worker runs."""
 RESTING = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.FAILED, State.CANCELLED})
 """A bead in one of these has nothing under way: its content may be revised."""
 
 TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.BeadRevised: (RESTING, State.PENDING),
-    e.BeadRetried: (frozenset({State.FAILED}), State.PENDING),
+    e.BeadRetried: (frozenset({State.FAILED, State.CANCELLED}), State.PENDING),
+    e.BeadPaused: (PAUSABLE, State.PAUSED),
+    e.BeadResumed: (frozenset({State.PAUSED}), State.PENDING),
+    e.BeadCancelled: (frozenset(State) - TERMINAL, State.CANCELLED),
     e.AttemptClaimed: (frozenset({State.READY}), State.CLAIMED),
     e.WorkspaceBlocked: (frozenset({State.CLAIMED}), State.READY),
     e.WorkerSpawned: (frozenset({State.CLAIMED, State.RUNNING}), State.RUNNING),
@@ -66,7 +71,11 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
 }
 """Event -> (states it may come in, state it leads to). What is not here does not change a bead's
 state. A bead that is `PENDING` with nothing unfinished below it becomes `READY` at once, in the
-same step."""
+same step.
+
+While a bead is `PAUSED`, what was under way goes on to its end: an event without `PAUSED` before it
+moves `Bead.paused_in`, the state behind the pause, and ends the pause only where it leads to a
+terminal one. `BeadResumed` leads to where an attempt was under way, else to `PENDING`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +84,8 @@ class Bead:
 
     `attempt` is the fencing token of the newest attempt; `failures` counts what attempts_max
     limits; `since_ms` is when `state` began and `until_ms` when a back-off ends (Unix time);
-    `reason` and `detail` say why it was last sent back.
+    `reason` and `detail` say why it was last sent back. `cancelling` is a wish that waits for what
+    runs to end; `asked` are the words of the person who wanted that, or the pause.
     """
 
     repo: RepoId
@@ -97,6 +107,9 @@ class Bead:
     feedback: str = ""
     reason: e.Reason | None = None
     detail: str = ""
+    paused_in: State | None = None
+    cancelling: bool = False
+    asked: str = ""
 
     @property
     def id(self) -> BeadId:
@@ -110,9 +123,17 @@ def move(bead: Bead, event: e.Event, at_ms: int) -> None:
     if rule is None:
         return
     before, after = rule
-    if bead.state not in before:
-        message = f"{type(event).__name__} came to bead {bead.id} in state {bead.state}."
+    behind = None if State.PAUSED in {*before, after} else bead.paused_in
+    state = behind or bead.state
+    if state not in before:
+        message = f"{type(event).__name__} came to bead {bead.id} in state {state}."
         raise Bug(message)
+    if behind is not None and after not in TERMINAL:
+        bead.paused_in = after
+        return
+    if isinstance(event, e.BeadResumed) and bead.paused_in in _WORKED_ON:
+        after = bead.paused_in
+    bead.paused_in = state if after is State.PAUSED else None
     if bead.state is not after:
         bead.state = after
         bead.since_ms = at_ms

@@ -40,11 +40,15 @@ __all__ = [
     "AttemptClaimed",
     "BeadAdded",
     "BeadBackedOff",
+    "BeadCancelled",
     "BeadFailed",
+    "BeadPaused",
     "BeadReadied",
+    "BeadResumed",
     "BeadRetried",
     "BeadRevised",
     "BeadReworked",
+    "CancelRequested",
     "CandidateBuilt",
     "CandidateConflicted",
     "CandidateRedundant",
@@ -113,9 +117,41 @@ class BeadRevised(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeadRetried(Event):
-    """A person gave a failed bead a new set of attempts."""
+    """A person gave a failed or cancelled bead a new set of attempts. `who` did, and `why`, in the
+    person's words, as in all that people ask for; both may be empty."""
 
     bead: BeadId
+    who: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested(Event):
+    """A person wants a bead to end. It is `BeadCancelled` when nothing of it runs any more, unless
+    it landed before."""
+
+    bead: BeadId
+    who: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeadPaused(Event):
+    """A person wants a bead to stand still: nothing new begins for it, and its worker, where one
+    runs, is stopped in its tracks."""
+
+    bead: BeadId
+    who: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeadResumed(Event):
+    """A person lets a paused bead go on."""
+
+    bead: BeadId
+    who: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +273,14 @@ class BeadFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeadCancelled(Event):
+    """A decision: a bead whose end was asked for has ended; nothing of it runs, and its change, if
+    it had one, is closed."""
+
+    bead: BeadId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceDiscarded(Event):
     """A person (or the clean-up) gave up a kept workspace: it is to be pinned and removed."""
 
@@ -276,6 +320,9 @@ EVENTS: tuple[type[Event], ...] = (
     BeadAdded,
     BeadRevised,
     BeadRetried,
+    CancelRequested,
+    BeadPaused,
+    BeadResumed,
     AttemptClaimed,
     Requested,
     StopRequested,
@@ -302,6 +349,7 @@ EVENTS: tuple[type[Event], ...] = (
     ChangeHeld,
     BeadReadied,
     BeadFailed,
+    BeadCancelled,
     WorkspaceDiscarded,
     QueueResumed,
     Received,

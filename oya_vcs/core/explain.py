@@ -3,9 +3,10 @@ only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.beads import TERMINAL, Bead, State
+from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Keep, World
 
@@ -24,11 +25,35 @@ def explain(world: World, bead: Bead, *, live: bool = True) -> str:
 
     `live` False says that no daemon is running.
     """
+    if bead.cancelling and bead.state not in TERMINAL:
+        return _cancelling(world, bead, live=live)
+    if not live and bead.state is State.PAUSED:
+        resume = f"`oya-vcs bead resume {bead.id}` lets the next `oya-vcs run` go on with it."
+        return f"Paused{bead.asked}. {resume}"
     if not live and bead.state in UNDER_WAY:
         return f"Was {bead.state} when the last run ended; the next `oya-vcs run` goes on."
     if not live and bead.state in (State.READY, State.BACKING_OFF):
         return "Is ready; the next `oya-vcs run` takes it up."
     return _EXPLAIN[bead.state](world, bead)
+
+
+def _cancelling(world: World, bead: Bead, *, live: bool) -> str:
+    if not live:
+        return f"To be cancelled{bead.asked}; the next `oya-vcs run` ends what is left of it."
+    open_ = {type(effect) for effect in world.open.values() if effect.bead == bead.id}
+    if Land in open_:
+        return (
+            f"To be cancelled{bead.asked}, but it is landing, which is not stopped: it lands now,"
+            " or is cancelled if it cannot."
+        )
+    what = next((text for kind, text in _LAST.items() if kind in open_), "its last step ends")
+    return f"Being cancelled{bead.asked}: {what}."
+
+
+_LAST: Mapping[type[Effect], str] = {
+    RunWorker: "its worker is being stopped",
+    RunChecks: "its checks are being stopped",
+}
 
 
 def _pending(world: World, bead: Bead) -> str:
@@ -104,8 +129,17 @@ def _failed(world: World, bead: Bead) -> str:
     return f"Failed ({bead.reason}): {first_line(bead.detail)}{where}"
 
 
-def _ended(world: World, bead: Bead) -> str:
-    return f"The bead is {bead.state}."
+def _paused(world: World, bead: Bead) -> str:
+    stands = ""
+    if bead.paused_in is State.RUNNING:
+        stands = f" Attempt {bead.attempt} stands still in slot {bead.slot} (pid {bead.pid})."
+    elif bead.paused_in in UNDER_WAY:
+        stands = " What was under way is let end first."
+    return f"Paused{bead.asked}.{stands} `oya-vcs bead resume {bead.id}` lets it go on."
+
+
+def _cancelled(world: World, bead: Bead) -> str:
+    return f"{first_line(bead.detail)} `oya-vcs bead retry {bead.id}` opens it again."
 
 
 def first_line(text: str) -> str:
@@ -126,6 +160,6 @@ _EXPLAIN: dict[State, Callable[[World, Bead], str]] = {
     State.BACKING_OFF: _sent_back,
     State.REWORKING: _sent_back,
     State.FAILED: _failed,
-    State.PAUSED: _ended,
-    State.CANCELLED: _ended,
+    State.PAUSED: _paused,
+    State.CANCELLED: _cancelled,
 }

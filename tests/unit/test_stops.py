@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -19,8 +17,8 @@ from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 from oya_vcs.journal import snapshot
 from oya_vcs.journal.replay import digest, replay
-from oya_vcs.runtime.engine import Engine
 from tests.daemons import Daemon, Kill, spec, states, writes_own_file
+from tests.living import Life, life
 
 ONE = BeadId("one")
 
@@ -31,43 +29,11 @@ def first_is_endless(effect: f.RunWorker, files: Files) -> Work:
     return Work(work.files, ends=effect.attempt > 1)
 
 
-class Life:
-    """A life of the daemon that goes on beside the test."""
-
-    def __init__(self, engine: Engine, task: asyncio.Task[World]) -> None:
-        self.engine = engine
-        self._task = task
-
-    async def until(self, is_so: Callable[[World], object]) -> None:
-        """Let the daemon work until it is so; fail where it rests before."""
-        while not is_so(self.engine.world):
-            assert not self._task.done(), states(self._task.result())
-            await asyncio.sleep(0)
-
-    async def stop(self, bead: BeadId, reason: e.Reason) -> tuple[e.Event, ...]:
-        """Stop what runs for the bead; returns what was decided."""
-        decided = tuple(stop(self.engine.world, bead, reason))
-        await self.engine.offer(*decided)
-        return decided
-
-    async def rest(self) -> World:
-        """The state at the end of this life."""
-        return await self._task
-
-
-@asynccontextmanager
-async def life(daemon: Daemon, *names: str, kill: Kill | None = None) -> AsyncIterator[Life]:
-    """Begin a life with these beads."""
-    begun: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
-    daemon.watch = begun.set_result
-    beads = [spec(name) for name in names]
-    task = asyncio.create_task(daemon.run_to_rest(beads, kill=kill))
-    try:
-        yield Life(await begun, task)
-    finally:
-        daemon.watch = lambda _engine: None
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def stop_now(alive: Life, bead: BeadId, reason: e.Reason) -> tuple[e.Event, ...]:
+    """Stop what runs for the bead; returns what was decided."""
+    decided = tuple(stop(alive.engine.world, bead, reason))
+    await alive.engine.offer(*decided)
+    return decided
 
 
 class AfterWorker(Kill):
@@ -89,10 +55,10 @@ async def test_a_worker_that_is_stopped_ends_for_that_reason_and_its_bead_goes_o
     """The stop is on record, then the outcome with its reason, then another attempt; the slot is
     free again and nothing is left of the stop."""
     daemon = Daemon(new_outside({"a": "1"}), worker=first_is_endless, slots=1)
-    async with life(daemon, "one") as alive:
+    async with life(daemon, spec("one")) as alive:
         await alive.until(is_in(State.RUNNING))
-        assert len(await alive.stop(ONE, e.Reason.LEASE_EXPIRED)) == 1
-        assert await alive.stop(ONE, e.Reason.WALL_TIME) == ()
+        assert len(await stop_now(alive, ONE, e.Reason.LEASE_EXPIRED)) == 1
+        assert await stop_now(alive, ONE, e.Reason.WALL_TIME) == ()
         world = await alive.rest()
     assert states(world) == {"one": "landed"}
     assert world.stops == {}
@@ -114,9 +80,9 @@ async def test_checks_that_are_stopped_say_nothing_of_the_candidate() -> None:
         return ENDLESS if len(checked) == 1 else ""
 
     daemon = Daemon(new_outside({"a": "1"}), check=check)
-    async with life(daemon, "one") as alive:
+    async with life(daemon, spec("one")) as alive:
         await alive.until(lambda _world: checked)
-        assert await alive.stop(ONE, e.Reason.CHECK_TIMEOUT)
+        assert await stop_now(alive, ONE, e.Reason.CHECK_TIMEOUT)
         await alive.until(lambda world: world.bead(ONE).attempt == 2)
         assert len(daemon.outside.tips) == 1
         assert daemon.outside.tested == set()
@@ -128,12 +94,12 @@ async def test_only_what_runs_is_stopped() -> None:
     """A bead whose workspace is being made, or whose change lands, has nothing to stop; a stop of
     another bead, or of what has ended, is none."""
     daemon = Daemon(new_outside({"a": "1"}))
-    async with life(daemon, "one") as alive:
+    async with life(daemon, spec("one")) as alive:
         await alive.until(is_in(State.CLAIMED))
-        assert await alive.stop(ONE, e.Reason.CANCELLED) == ()
+        assert await stop_now(alive, ONE, e.Reason.CANCELLED) == ()
         await alive.until(lambda w: any(isinstance(one, f.Land) for one in w.open.values()))
-        assert await alive.stop(ONE, e.Reason.CANCELLED) == ()
-        assert await alive.stop(BeadId("other"), e.Reason.CANCELLED) == ()
+        assert await stop_now(alive, ONE, e.Reason.CANCELLED) == ()
+        assert await stop_now(alive, BeadId("other"), e.Reason.CANCELLED) == ()
         assert states(await alive.rest()) == {"one": "landed"}
 
 
@@ -143,10 +109,10 @@ async def test_a_stop_outlives_the_daemon_and_the_effect_is_not_done_again() -> 
     for at in range(1, 40):
         daemon = Daemon(new_outside({"a": "1"}), worker=first_is_endless, slots=1)
         kill = Kill()
-        async with life(daemon, "one", kill=kill) as alive:
+        async with life(daemon, spec("one"), kill=kill) as alive:
             await alive.until(is_in(State.RUNNING))
             kill.at = kill.seen + at
-            await alive.stop(ONE, e.Reason.LEASE_EXPIRED)
+            await stop_now(alive, ONE, e.Reason.LEASE_EXPIRED)
             await alive.rest()
         world = await daemon.run_to_rest()
         assert states(world) == {"one": "landed"}
@@ -161,7 +127,7 @@ async def test_a_stop_on_record_that_nobody_heard_is_heard_by_the_next_life() ->
     """The daemon dies between the fsync of the stop and its effect; the snapshot keeps the stop,
     too."""
     daemon = Daemon(new_outside({"a": "1"}), worker=first_is_endless, slots=1)
-    async with life(daemon, "one") as alive:
+    async with life(daemon, spec("one")) as alive:
         await alive.until(is_in(State.RUNNING))
         (asked,) = stop(alive.engine.world, ONE, e.Reason.LEASE_EXPIRED)
     await daemon.journal.append(daemon.clock.now_ms(), [asked])
@@ -190,10 +156,10 @@ async def test_a_worker_that_had_ended_keeps_its_own_outcome() -> None:
 async def test_what_an_ended_attempt_says_later_is_refused() -> None:
     """The fence: an outcome, or a start, under the key of a stopped attempt adds no row."""
     daemon = Daemon(new_outside({"a": "1"}), worker=first_is_endless, slots=1)
-    async with life(daemon, "one") as alive:
+    async with life(daemon, spec("one")) as alive:
         await alive.until(is_in(State.RUNNING))
         ((key, _),) = alive.engine.world.open.items()
-        await alive.stop(ONE, e.Reason.LEASE_EXPIRED)
+        await stop_now(alive, ONE, e.Reason.LEASE_EXPIRED)
         await alive.until(lambda world: world.bead(ONE).attempt == 2)
         before = alive.engine.seq
         zombie = e.WorkerFinished(

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oya_vcs.adapters.process.folder import RunFolder, marks
+from oya_vcs.adapters.process.freezing import Frost
 from oya_vcs.adapters.process.survivors import kill_bearers, kill_tree, start_ticks
 from oya_vcs.core.events import Reason
 from oya_vcs.core.ids import Key
@@ -67,6 +68,7 @@ class ReaperRunner:
         self._runs = runs
         self._clock = clock
         self._live: set[Key] = set()
+        self._frost = Frost(clock)
 
     async def run(self, order: Order, spawned: Spawned) -> Finished:
         """Run the program to its end (see `ports.Runner`).
@@ -84,8 +86,9 @@ class ReaperRunner:
                 reaper = await self._spawn()
                 stopped = None
                 try:
-                    await self._start(reaper, folder, order, spawned)
-                    stopped = await self._watch(reaper, order)
+                    with self._frost.over(order.key, reaper.pid):
+                        await self._start(reaper, folder, order, spawned)
+                        stopped = await self._watch(reaper, order)
                 finally:
                     end = asyncio.ensure_future(self._end(reaper, folder, order))
                     await uninterrupted(end)
@@ -115,6 +118,12 @@ class ReaperRunner:
                 return Probe.UNKNOWN
             return await asyncio.to_thread(result, folder)
 
+    async def freeze(self, key: Key, frozen: bool) -> None:  # noqa: FBT001 - a state, no option
+        """Stop every process of a run in its tracks, or let it go on where it was (see `Frost`).
+        Its clocks stand still meanwhile: neither silence nor length is held against it. One that is
+        about to begin waits. Nothing where the run is not here."""
+        await self._frost.set(key, frozen=frozen)
+
     async def _spawn(self) -> _Reaper:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -142,6 +151,7 @@ class ReaperRunner:
         started = await asyncio.to_thread(start_ticks, reaper.pid)
         await asyncio.to_thread(folder.write_pid, reaper.pid, started)
         await spawned(reaper.pid, started)
+        await self._frost.thawed(order.key)
         reaper.say("go")
 
     async def _watch(self, reaper: _Reaper, order: Order) -> Reason | None:
@@ -156,6 +166,8 @@ class ReaperRunner:
             found = await asyncio.to_thread(marks, files)
             now = now_ms()
             beat = now if found != seen else forgive(beat, now - before, poll_ms)
+            if await self._frost.holds(order.key):
+                started, beat = started + now - before, beat + now - before
             seen, before = found, now
             reason = judge(started, beat, now, order.lease_ms, order.wall_ms_max)
             if reason is not None:

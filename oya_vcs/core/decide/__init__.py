@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.decide import attempts, changes, workspaces
+from oya_vcs.core.decide import attempts, changes, wishes, workspaces
 from oya_vcs.core.decide.attempts import schedule, set_back
 from oya_vcs.core.decide.changes import plan
 from oya_vcs.core.decide.decisions import Decisions, Rule
@@ -26,6 +26,9 @@ def react(world: World, fact: e.Event, at_ms: int, policy: Policy) -> Decisions:
 
     `at_ms` is Unix time. The caller applies each decision before it takes the next one.
     """
+    if isinstance(fact, e.Outcome) and wishes.is_being_cancelled(world, fact):
+        yield from wishes.end(world, world.bead(fact.bead))
+        return
     handler = _RULES.get(type(fact))
     if handler is not None:
         yield from handler(world, fact, at_ms, policy)
@@ -65,5 +68,6 @@ _RULES: Mapping[type[e.Event], Rule] = {
     **attempts.RULES,
     **changes.RULES,
     **workspaces.RULES,
+    **wishes.RULES,
     e.EffectFailed: _effect_failed,
 }

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.beads import Bead
+from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
-from oya_vcs.core.ids import ChangeId, execution_key, workspace_name
+from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import backoff_ms, choose
 from oya_vcs.core.texts import (
@@ -20,6 +20,7 @@ from oya_vcs.errors import Bug
 
 HOPELESS = frozenset({e.Reason.WORKER_MISSING})
 """Reasons that no waiting mends: a person must do something first."""
+_NOBODYS_FAULT = frozenset({e.Reason.INTERRUPTED, e.Reason.PAUSED})
 
 
 def schedule(world: World, policy: Policy) -> Decisions:
@@ -39,6 +40,10 @@ def _workspace_created(
     world: World, fact: e.WorkspaceCreated, at_ms: int, policy: Policy
 ) -> Decisions:
     bead = world.bead(fact.bead)
+    if bead.state is State.PAUSED:
+        detail = "It was paused before its worker began."
+        yield from set_back(world, bead, e.Reason.PAUSED, detail, at_ms, policy)
+        return
     yield request(
         f.RunWorker(
             repo=bead.repo,
@@ -77,11 +82,11 @@ def set_back(
 ) -> Decisions:
     """An attempt ended without a result: wait and try again, or fail for good.
 
-    An interruption (our own crash or stop) and a worker that asks to be tried later (exit 75) do
-    not count; what they left is pinned and removed. What a failed attempt left is kept for its
-    author to look at.
+    An interruption (our own crash or stop, or a pause) and a worker that asks to be tried later
+    (exit 75) do not count; what they left is pinned and removed. What a failed attempt left is kept
+    for its author to look at.
     """
-    if reason is e.Reason.INTERRUPTED:
+    if reason in _NOBODYS_FAULT:
         yield from remove_workspaces(world, bead)
         yield _backed_off(bead, at_ms, reason, detail, counted=False)
     elif reason is e.Reason.WORKER_DEFERRED and bead.deferrals < policy.deferrals_max:
@@ -107,13 +112,19 @@ def _result_collected(
     world: World, fact: e.ResultCollected, at_ms: int, policy: Policy
 ) -> Decisions:
     bead = world.bead(fact.bead)
-    yield request(
+    if bead.state is not State.PAUSED:
+        yield open_change(bead, fact.commit)
+
+
+def open_change(bead: Bead, head: CommitId) -> e.Event:
+    """Hand the result of the newest attempt to the merge queue."""
+    return request(
         f.OpenChange(
             repo=bead.repo,
             bead=bead.id,
-            attempt=fact.attempt,
-            change=ChangeId(f"{bead.id}.{fact.attempt}"),
-            head=fact.commit,
+            attempt=bead.attempt,
+            change=ChangeId(f"{bead.id}.{bead.attempt}"),
+            head=head,
             title=bead.spec.title,
         )
     )

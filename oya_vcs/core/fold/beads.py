@@ -1,4 +1,4 @@
-"""Folds of what becomes of beads: added, revised, waiting, failed."""
+"""Folds of what becomes of beads: added, revised, waiting, paused, failed, cancelled."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from oya_vcs.core.fold.moves import (
     to_ready,
 )
 from oya_vcs.core.ids import BeadId
+from oya_vcs.core.merge import Stage
 from oya_vcs.core.world import Repo, World
 
 
@@ -54,6 +55,7 @@ def _bead_retried(world: World, event: e.BeadRetried) -> None:
 def _start_over(world: World, bead: Bead) -> None:
     bead.failures = bead.deferrals = 0
     bead.reason, bead.detail = None, ""
+    bead.cancelling, bead.asked = False, ""
     promote(world, bead.id)
 
 
@@ -67,7 +69,8 @@ def _bead_backed_off(world: World, event: e.BeadBackedOff) -> None:
         bead.feedback = event.detail
     elif event.reason is e.Reason.WORKER_DEFERRED:
         bead.deferrals += 1
-    heapq.heappush(world.timers, (event.until_ms, bead.id))
+    if bead.state is State.BACKING_OFF:
+        heapq.heappush(world.timers, (event.until_ms, bead.id))
     keep_workspaces(world, bead, event.detail)
 
 
@@ -76,6 +79,42 @@ def _bead_readied(world: World, event: e.BeadReadied) -> None:
     if world.timers and world.timers[0][1] == bead.id:
         heapq.heappop(world.timers)
     to_ready(world, bead)
+
+
+def _bead_paused(world: World, event: e.BeadPaused) -> None:
+    """It leaves the line of those that wait, and goes on at once when it is resumed."""
+    bead = world.bead(event.bead)
+    bead.asked = _words(event)
+    world.repos[bead.repo].ready.remove(bead.id)
+    _drop_timer(world, bead.id)
+
+
+def _bead_resumed(world: World, event: e.BeadResumed) -> None:
+    world.bead(event.bead).asked = ""
+    promote(world, event.bead)
+
+
+def _cancel_requested(world: World, event: e.CancelRequested) -> None:
+    bead = world.bead(event.bead)
+    bead.cancelling, bead.asked = True, _words(event)
+
+
+def _bead_cancelled(world: World, event: e.BeadCancelled) -> None:
+    bead = world.bead(event.bead)
+    free_slot(world, bead)
+    world.repos[bead.repo].ready.remove(bead.id)
+    _drop_timer(world, bead.id)
+    bead.cancelling, bead.pid = False, None
+    bead.reason, bead.detail = e.Reason.CANCELLED, f"Cancelled{bead.asked}."
+    if bead.change is not None and world.changes[bead.change].stage is not Stage.FAILED:
+        close_change(world, bead.change, e.Reason.CANCELLED, bead.detail)
+    keep_workspaces(world, bead, bead.detail)
+
+
+def _words(event: e.CancelRequested | e.BeadPaused) -> str:
+    """Who asked, and why, to stand behind a verb: ` by uma (too slow)`."""
+    by = f" by {event.who}" if event.who else ""
+    return f"{by} ({event.why.strip()})" if event.why.strip() else by
 
 
 def _drop_timer(world: World, bead: BeadId) -> None:
@@ -101,4 +140,8 @@ FOLDS: Mapping[type[e.Event], Callable[..., None]] = {
     e.BeadBackedOff: _bead_backed_off,
     e.BeadReadied: _bead_readied,
     e.BeadFailed: _bead_failed,
+    e.BeadPaused: _bead_paused,
+    e.BeadResumed: _bead_resumed,
+    e.CancelRequested: _cancel_requested,
+    e.BeadCancelled: _bead_cancelled,
 }

@@ -17,7 +17,9 @@ def promote(world: World, bead_id: BeadId) -> None:
 
 
 def to_ready(world: World, bead: Bead) -> None:
-    """The bead waits for a slot."""
+    """The bead waits for a slot; a paused one, to go on."""
+    if bead.state is State.PAUSED:
+        return
     bead.state, bead.since_ms = State.READY, world.now_ms
     world.repos[bead.repo].ready.enqueue(bead.id)
 

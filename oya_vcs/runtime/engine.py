@@ -82,22 +82,22 @@ class Engine:
         """As `offer`, of the facts that `judge` makes of the state: at the very moment of the step,
         so that they are about the state they meet. What it raises is raised, and nothing else
         happens."""
-        await self._turn()
-        await self._step_now(judge(self.world))
+        await self._step((), judge)
 
     async def _take(self, receipt: Received, facts: Sequence[Event], *, begun: bool) -> Event:
         """The receipt and its facts are one transaction: begun without an end there is none."""
         await self._step((receipt, *facts))
         return receipt
 
-    async def _step(self, facts: Sequence[Event]) -> None:
+    async def _step(
+        self, facts: Sequence[Event], judge: Callable[[World], Sequence[Event]] | None = None
+    ) -> None:
         if self._queued or self._in_flight >= UNACKNOWLEDGED_MAX:
             await self._turn()
-        await self._step_now(facts)
-
-    async def _step_now(self, facts: Sequence[Event]) -> None:
         if self._failure is not None:
             raise self._failure
+        if judge is not None:
+            facts = judge(self.world)
         at_ms = self._clock.now_ms()
         self._in_flight += 1
         try:

@@ -37,7 +37,8 @@ from oya_vcs.config import (
 )
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import CommitId, RepoId
-from oya_vcs.core.policy import Policy
+from oya_vcs.core.policy import Policy, Rules
+from oya_vcs.core.queues import Strategy
 from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
 from oya_vcs.errors import ConfigurationInvalid, OyaError, WorldFailed
@@ -85,6 +86,13 @@ class Plan:
             slots=self.config.worker.slots,
             attempts_max=self.config.worker.attempts_max,
             backoff_ms=self.config.worker.backoff_ms,
+            rules=Rules(
+                strategy=Strategy(self.config.queue.strategy),
+                age_ms=self.config.queue.age_ms,
+                tokens_max=self.config.queue.tokens_max,
+                tokens_per_s=self.config.queue.tokens_per_s,
+                sticky_ms=self.config.queue.sticky_ms,
+            ),
         )
 
 
@@ -315,10 +323,18 @@ async def _is_well(home: Home) -> bool:
 
 
 async def _greet(life: Life) -> None:
-    """Register the repository, and let a queue that was paused look again."""
-    known = life.engine.world.repos.get(life.repo)
-    if known is None or known.target != life.target:
-        event = e.RepoRegistered(repo=life.repo, path=str(life.root), target=life.target)
+    """Register the repository and what this daemon works by, and let a queue that was paused look
+    again."""
+    known, policy = life.engine.world.repos.get(life.repo), life.engine.policy
+    now = (life.target, policy.slots, policy.rules)
+    if known is None or (known.target, known.total, known.rules) != now:
+        event = e.RepoRegistered(
+            repo=life.repo,
+            path=str(life.root),
+            target=life.target,
+            slots=policy.slots,
+            rules=policy.rules,
+        )
         await life.engine.offer(event)
     if known is not None and (known.queue.paused or known.queue.held):
         await life.engine.offer(e.QueueResumed(repo=life.repo))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from oya_vcs.core.beads import TERMINAL, State
-from oya_vcs.core.graph import critical_path
 from oya_vcs.core.ids import BeadId
+from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.world import World
 from oya_vcs.journal.queries import Beads
 

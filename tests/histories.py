@@ -18,7 +18,8 @@ from oya_vcs.core.decide import advance, react
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, CommitId, Key, RepoId, TreeId
 from oya_vcs.core.intake import take_in
-from oya_vcs.core.policy import Policy
+from oya_vcs.core.policy import Policy, Rules
+from oya_vcs.core.schedule import is_due
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.wishes import Verb, Wish, facts_of, judge
 from oya_vcs.core.world import Keep, World
@@ -39,23 +40,36 @@ class History:
     """A world and the rows that made it. `step` adds a fact and what was decided from it."""
 
     def __init__(
-        self, pick: Pick, *, trouble: int = 40, work: int = 4, repos: int = 2, slots: int = 3
+        self,
+        pick: Pick,
+        *,
+        trouble: int = 40,
+        work: int = 4,
+        repos: int = 2,
+        slots: int = 3,
+        rules: Rules | None = None,
     ) -> None:
         """`trouble` is how many outcomes of a hundred are bad ones; `work` how many effects end
-        while one bead is submitted."""
+        while one bead is submitted; `rules` are those of every repository."""
         self.world = World()
         self.rows: list[Recorded] = []
         self._pick = pick
         self._trouble = trouble
         self._moves = (*[self._settle] * work, self._submit, self._pass)
-        self._at_ms = 1_700_000_000_000
+        self.at_ms = 1_700_000_000_000
         self._made = 0
+        rules = rules or Rules()
         self.policies = [
-            Policy(repo=RepoId(f"repo-{n}"), slots=slots, attempts_max=2, backoff_ms=1_000)
+            Policy(
+                repo=RepoId(f"repo-{n}"), slots=slots, attempts_max=2, backoff_ms=1_000, rules=rules
+            )
             for n in range(repos)
         ]
         for policy in self.policies:
-            self.take(e.RepoRegistered(repo=policy.repo, path=f"/r/{policy.repo}", target="main"))
+            registered = e.RepoRegistered(
+                repo=policy.repo, path=f"/r/{policy.repo}", target="main", slots=slots, rules=rules
+            )
+            self.take(registered)
 
     def step(self) -> None:
         """Something happens: most often an effect ends, else a person or time does something."""
@@ -69,17 +83,17 @@ class History:
         policy = policy or self.policies[self._pick(len(self.policies))]
         fresh: list[e.Event] = []
         for fact in facts:
-            apply(self.world, fact, self._at_ms)
+            apply(self.world, fact, self.at_ms)
             fresh.append(fact)
-            self._decided(react(self.world, fact, self._at_ms, policy), fresh)
-        self._decided(advance(self.world, self._at_ms, policy), fresh)
+            self._decided(react(self.world, fact, self.at_ms, policy), fresh)
+        self._decided(advance(self.world, self.at_ms, policy), fresh)
         self.rows += [
-            Recorded(seq, self._at_ms, event) for seq, event in enumerate(fresh, len(self.rows) + 1)
+            Recorded(seq, self.at_ms, event) for seq, event in enumerate(fresh, len(self.rows) + 1)
         ]
 
     def _decided(self, decisions: Iterator[e.Event], fresh: list[e.Event]) -> None:
         for decision in decisions:
-            apply(self.world, decision, self._at_ms)
+            apply(self.world, decision, self.at_ms)
             fresh.append(decision)
 
     def add(self, spec: BeadSpec) -> None:
@@ -103,16 +117,20 @@ class History:
                 description="What is wanted, in a few words more. " * self._pick(5),
                 labels=("a", "b")[: self._pick(3)],
                 needs=tuple(sorted(needs)),
+                prefers=(BeadId(f"bead-{1 + self._pick(self._made)}"),)[: self._pick(2)],
+                priority=self._pick(5),
+                tenant=("default", "one", "two")[self._pick(3)],
+                sticky=("", "soft", "hard")[self._pick(3)],
                 files=("src/a.py",)[: self._pick(2)],
                 allow_empty=self._pick(4) == 0,
             )
         )
 
     def _pass(self) -> None:
-        self._at_ms += self._pick(4_000)
-        timers = self.world.timers
-        if timers and timers[0][0] <= self._at_ms:
-            self.take(e.Ticked())
+        self.at_ms += self._pick(4_000)
+        for policy in self.policies:
+            if is_due(self.world, policy, self.at_ms):
+                self.take(e.Ticked(), policy=policy)
 
     def _wish(self) -> None:
         """A person asks anything of any bead, or for another try of a failed one."""
@@ -162,7 +180,7 @@ class History:
                 )
             )
             return
-        self._at_ms += self._pick(50)
+        self.at_ms += self._pick(50)
         policy = next(one for one in self.policies if one.repo == effect.repo)
         self.take(self._outcome(key, effect), policy=policy)
 

@@ -42,13 +42,21 @@ class WorkerConfig:
 class QueueConfig:
     """`[queue]`: strategies for beads and for changes.
 
+    `age_ms` of waiting make a bead one step more urgent. A tenant may begin `tokens_max` attempts
+    at once (0: any number) and `tokens_per_s` for long (REQUIREMENTS B5: 100 and 10); a bead that
+    insists on its slot waits `sticky_ms` for it (C4: 30 s).
+
     `merge` "adaptive" leaves the number of changes tested at once to the queue, which in this
     version is always one, as with "serial".
     """
 
     strategy: str = field(
-        default="fifo", metadata=one_of("fifo", later=["lifo", "priority", "round_robin"])
+        default="fifo", metadata=one_of("fifo", "lifo", "priority", "round_robin")
     )
+    age_ms: int = field(default=600_000, metadata=between(1))
+    tokens_max: int = field(default=100, metadata=between(0, 1_000_000))
+    tokens_per_s: int = field(default=10, metadata=between(1, 1_000_000))
+    sticky_ms: int = field(default=30_000, metadata=between(0))
     merge: str = field(
         default="adaptive", metadata=one_of("adaptive", "serial", later=["window", "batch"])
     )

@@ -64,10 +64,10 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.TargetBlocked: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
     e.ChangeHeld: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
     e.Landed: (frozenset({State.TESTING}), State.LANDED),
-    e.BeadBackedOff: (_WORKED_ON, State.BACKING_OFF),
+    e.BeadBackedOff: (_WORKED_ON | {State.READY}, State.BACKING_OFF),
     e.BeadReworked: (_IN_QUEUE, State.REWORKING),
     e.BeadReadied: (frozenset({State.BACKING_OFF, State.REWORKING}), State.READY),
-    e.BeadFailed: (_WORKED_ON | _IN_QUEUE, State.FAILED),
+    e.BeadFailed: (_WORKED_ON | _IN_QUEUE | {State.READY}, State.FAILED),
 }
 """Event -> (states it may come in, state it leads to). What is not here does not change a bead's
 state. A bead that is `PENDING` with nothing unfinished below it becomes `READY` at once, in the
@@ -84,8 +84,9 @@ class Bead:
 
     `attempt` is the fencing token of the newest attempt; `failures` counts what attempts_max
     limits; `since_ms` is when `state` began and `until_ms` when a back-off ends (Unix time);
-    `reason` and `detail` say why it was last sent back. `cancelling` is a wish that waits for what
-    runs to end; `asked` are the words of the person who wanted that, or the pause.
+    `reason` and `detail` say why it was last sent back; `slot` is that of the newest attempt, and
+    `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs to
+    end; `asked` are the words of the person who wanted that, or the pause.
     """
 
     repo: RepoId
@@ -97,6 +98,7 @@ class Bead:
     failures: int = 0
     deferrals: int = 0
     slot: int | None = None
+    chosen: str = ""
     pid: int | None = None
     workspace: WorkspaceName | None = None
     base: CommitId | None = None

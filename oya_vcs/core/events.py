@@ -32,6 +32,7 @@ from oya_vcs.core.outcomes import (
     WorkspaceCreated,
     WorkspaceRemoved,
 )
+from oya_vcs.core.policy import Rules
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
 
@@ -83,12 +84,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepoRegistered(Event):
-    """A repository that this home works on: `path` is the absolute path of its jj workspace
-    root."""
+    """A repository that this home works on: `path` is the absolute path of its jj workspace root.
+    From now on its ready beads get `slots` worker slots by these `rules` (0, None: not said)."""
 
     repo: RepoId
     path: str
     target: str
+    slots: int = 0
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +159,18 @@ class BeadResumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptClaimed(Event):
-    """A decision: this attempt has this slot. `attempt` counts from 1 and is the fencing token."""
+    """A decision: this attempt has this slot. `attempt` counts from 1 and is the fencing token.
+
+    `why` says in a few words what made it this bead and this slot; `tokens` (thousandths) is what
+    the bead's tenant has left after it (None: it is not counted).
+    """
 
     bead: BeadId
     attempt: int
     slot: int
     workspace: WorkspaceName
+    why: str = ""
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

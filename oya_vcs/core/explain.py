@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 
 from oya_vcs.core.beads import TERMINAL, Bead, State
 from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker
+from oya_vcs.core.line import wanted_slot
+from oya_vcs.core.queues import Strategy
 from oya_vcs.core.reasons import Reason
+from oya_vcs.core.schedule import urgency
+from oya_vcs.core.slots import pool_of
+from oya_vcs.core.tokens import is_dry, token_at
 from oya_vcs.core.world import Keep, World
 
 NAMED_MAX = 4
@@ -65,19 +70,39 @@ def _pending(world: World, bead: Bead) -> str:
 
 
 def _ready(world: World, bead: Bead) -> str:
-    repo = world.repos[bead.repo]
+    repo, rules = world.repos[bead.repo], world.repos[bead.repo].rules
     if repo.queue.paused:
         return f"Waits: {repo.queue.paused[0].lower()}{repo.queue.paused[1:]}"
-    busy = len(repo.slots)
-    return f"Waits for a free worker slot ({busy} busy)."
+    if rules is None:
+        return f"Waits for a free worker slot ({len(repo.slots)} busy)."
+    own = wanted_slot(bead, repo.total)
+    if own is not None and bead.spec.sticky == "hard":
+        holder = f" ({repo.slots[own]} has it)" if own in repo.slots else ""
+        until = clock_text(bead.since_ms + rules.sticky_ms)
+        return f"Sticky to slot {own}{holder} until {until}; then the attempt has failed."
+    pool, tenant = pool_of(repo, repo.total, world.now_ms), bead.spec.tenant
+    if pool.idle and is_dry(repo.tenants.get(tenant), rules, world.now_ms):
+        until = clock_text(token_at(repo.tenants.get(tenant), rules))
+        return f"Waits for tokens of tenant {tenant} until {until}."
+    rests = f", {pool.unhealthy} at rest after the world refused" if pool.unhealthy else ""
+    weighs = "" if own is None else f"; slot {own} again, where it is free"
+    if rules.strategy is Strategy.PRIORITY:
+        weighs += f"; {urgency(bead, rules, world.now_ms)}"
+    return f"Waits for a free worker slot ({pool.claimed} of {pool.total} busy{rests}){weighs}."
 
 
 def _claimed(world: World, bead: Bead) -> str:
-    return f"Its workspace for attempt {bead.attempt} is being made (slot {bead.slot})."
+    return (
+        f"Its workspace for attempt {bead.attempt} is being made (slot {bead.slot}).{_chosen(bead)}"
+    )
 
 
 def _running(world: World, bead: Bead) -> str:
-    return f"Attempt {bead.attempt} runs in slot {bead.slot} (pid {bead.pid})."
+    return f"Attempt {bead.attempt} runs in slot {bead.slot} (pid {bead.pid}).{_chosen(bead)}"
+
+
+def _chosen(bead: Bead) -> str:
+    return f" Chosen: {bead.chosen}." if bead.chosen else ""
 
 
 def _checking(world: World, bead: Bead) -> str:
@@ -140,6 +165,12 @@ def _paused(world: World, bead: Bead) -> str:
 
 def _cancelled(world: World, bead: Bead) -> str:
     return f"{first_line(bead.detail)} `oya-vcs bead retry {bead.id}` opens it again."
+
+
+def clock_text(at_ms: int) -> str:
+    """The time of day of a Unix time, as 21:04:09 UTC."""
+    seconds = -(-at_ms // 1_000) % 86_400
+    return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
 
 
 def first_line(text: str) -> str:

@@ -1,6 +1,8 @@
 """The numbers and switches that decisions are made by: what of the configuration the core may see.
 
-Policy is not journalled: replay reads what was decided, never why it could be.
+Replay reads what was decided, never why it could be: no fold asks for any of these. The `Rules` are
+journalled with the repository all the same, so that whoever reads the record can say why a bead
+waits.
 """
 
 from __future__ import annotations
@@ -8,6 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oya_vcs.core.ids import RepoId
+from oya_vcs.core.queues import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How ready beads get slots.
+
+    A bead gains one step of priority for each `age_ms` that it waits (`priority` alone). A tenant
+    may begin `tokens_max` attempts at once and `tokens_per_s` a second for long (`tokens_max` 0: as
+    many as there are slots for). A bead that insists on its slot waits `sticky_ms` for it, and then
+    its attempt has failed.
+    """
+
+    strategy: Strategy = Strategy.FIFO
+    age_ms: int = 600_000
+    tokens_max: int = 0
+    tokens_per_s: int = 10
+    sticky_ms: int = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,5 +43,6 @@ class Policy:
     backoff_ms_max: int = 60_000
     defer_ms: int = 5_000
     deferrals_max: int = 20
+    rules: Rules = Rules()
     idle: bool = False
     """Start nothing new: for a command that only tidies up."""

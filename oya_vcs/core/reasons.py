@@ -18,6 +18,7 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     CANCELLED = "cancelled"
     PAUSED = "paused"
+    SLOT_BUSY = "slot_busy"
     NOTHING_TO_LAND = "nothing_to_land"
     RESULT_CONFLICTED = "result_conflicted"
     RESULT_UNUSABLE = "result_unusable"

@@ -1,43 +1,145 @@
-"""Which ready bead gets which slot, now. Pure policy over the world; changes nothing."""
+"""Which ready bead gets which slot, now. Pure policy over the world, whose ready beads it keeps in
+line (`line.py`); changes nothing else.
+
+The order is the strategy's (`queues.py`), with three exceptions, each asked for by the bead itself:
+
+- A bead that ran before and wants its slot again (`sticky`) gets it as soon as it is free, before
+  its turn; but not, with "soft" and by priority, before a more urgent one.
+- One that insists on it ("hard") gets no other; it waits so long, and then its attempt has failed.
+- A bead lets a ready one that it prefers to come first go first. It never waits for one that is not
+  ready.
+
+A tenant without a token is passed over, whatever the strategy.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oya_vcs.core.beads import Bead
 from oya_vcs.core.ids import BeadId
-from oya_vcs.core.policy import Policy
-from oya_vcs.core.world import World
+from oya_vcs.core.line import Line, line_of
+from oya_vcs.core.policy import Policy, Rules
+from oya_vcs.core.queues import Strategy
+from oya_vcs.core.slots import free_slot, is_free
+from oya_vcs.core.tokens import after_claim
+from oya_vcs.core.world import Repo, World
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A bead and the slot it gets."""
+    """A bead and the slot it gets; `why` in a few words, and what it leaves to its tenant
+    (`AttemptClaimed.tokens`)."""
 
     bead: BeadId
     slot: int
+    why: str
+    tokens: int | None
 
 
-def choose(world: World, policy: Policy) -> Choice | None:
+def choose(world: World, policy: Policy, now_ms: int) -> Choice | None:
     """The next bead to start and its slot, or None where nothing is ready or nothing is free, or
     nothing can start: the queue is paused because the target is not well.
 
-    First come, first served; a bead that ran before gets its old slot where that is free, else the
-    lowest.
+    `now_ms` is Unix time. Costs O(log n) of the ready beads, and the slots that are wanted or rest.
     """
     repo = world.repos.get(policy.repo)
-    if repo is None or repo.queue.paused or len(repo.slots) >= policy.slots:
+    if repo is None or repo.queue.paused or len(repo.slots) >= policy.slots or not repo.ready:
         return None
-    first = repo.ready.peek()
+    line = line_of(world, repo, policy)
+    first = line.first(now_ms)
+    for slot, bead, insists in line.wanted():
+        if (
+            is_free(repo, slot, policy.slots, now_ms)
+            and line.has_token(bead, now_ms)
+            and (insists or _may_jump(world, line, bead, first))
+        ):
+            return _choice(world, repo, line, bead, slot, "its slot is free", now_ms)
     if first is None:
         return None
-    last = world.bead(first).slot
-    if last is not None and last < policy.slots and last not in repo.slots:
-        return Choice(first, last)
-    free = next((slot for slot in range(policy.slots) if slot not in repo.slots), None)
-    return None if free is None else Choice(first, free)
+    bead = _preferred(world, line, first, now_ms)
+    free = _slot_for(world.bead(bead), repo, policy, now_ms)
+    if free is None:
+        return None
+    why = _turn(world, line, bead, now_ms) if bead == first else f"{first} lets it go first"
+    return _choice(world, repo, line, bead, free, why, now_ms)
 
 
-def backoff_ms(base_ms: int, count: int, ceiling_ms: int) -> int:
-    """Exponential back-off: `base_ms` for the first (`count` 0), doubled each time, never above
-    `ceiling_ms`."""
-    return min(base_ms << min(count, 32), ceiling_ms)
+def overdue(world: World, policy: Policy, now_ms: int) -> Bead | None:
+    """A ready bead that insists on its slot and has waited for it for as long as it may; asked when
+    there is nothing to `choose`."""
+    repo = world.repos.get(policy.repo)
+    if repo is None or repo.queue.paused:
+        return None
+    bead = line_of(world, repo, policy).overdue(now_ms)
+    return None if bead is None else world.bead(bead)
+
+
+def is_due(world: World, policy: Policy, now_ms: int) -> bool:
+    """Whether the time itself is a reason for a step: a back-off ends, a tenant has a token again,
+    a slot has rested, a bead has waited for its slot for too long."""
+    if world.timers and world.timers[0][0] <= now_ms:
+        return True
+    if policy.idle:
+        return False
+    return choose(world, policy, now_ms) is not None or overdue(world, policy, now_ms) is not None
+
+
+def urgency(bead: Bead, rules: Rules, now_ms: int) -> str:
+    """What a ready bead weighs by priority: `priority 2, by its age 0.4`."""
+    waited_ms = max(0, now_ms - bead.since_ms)
+    return f"priority {bead.spec.priority}, by its age {_aged(bead, rules, waited_ms):.1f}"
+
+
+def _aged(bead: Bead, rules: Rules, waited_ms: int) -> float:
+    return bead.spec.priority - waited_ms / rules.age_ms
+
+
+def _may_jump(world: World, line: Line, bead: BeadId, first: BeadId | None) -> bool:
+    if first is None or line.rules.strategy is not Strategy.PRIORITY:
+        return True
+    return world.bead(bead).spec.priority <= world.bead(first).spec.priority
+
+
+def _preferred(world: World, line: Line, bead: BeadId, now_ms: int) -> BeadId:
+    """The bead, or the ready one that it would rather see first, and so on; a circle ends where it
+    closes. Costs the preferences that are followed."""
+    seen = {bead}
+    while True:
+        better = (one for one in world.bead(bead).spec.prefers if one not in seen)
+        found = next((b for b in better if b in line.queue and line.has_token(b, now_ms)), None)
+        if found is None:
+            return bead
+        seen.add(found)
+        bead = found
+
+
+def _slot_for(bead: Bead, repo: Repo, policy: Policy, now_ms: int) -> int | None:
+    """The slot that the bead had before, where that is free, else any."""
+    if bead.slot is not None and is_free(repo, bead.slot, policy.slots, now_ms):
+        return bead.slot
+    return free_slot(repo, policy.slots, now_ms)
+
+
+def _turn(world: World, line: Line, bead_id: BeadId, now_ms: int) -> str:
+    """Why it is this bead's turn."""
+    bead, count = world.bead(bead_id), len(line.queue)
+    match line.rules.strategy:
+        case Strategy.FIFO:
+            return f"first of {count} ready"
+        case Strategy.LIFO:
+            return f"newest of {count} ready"
+        case Strategy.PRIORITY:
+            return f"most urgent of {count} ready, {urgency(bead, line.rules, now_ms)}"
+        case Strategy.ROUND_ROBIN:
+            return f"turn of tenant {bead.spec.tenant}, one of {line.queue.tenants()}"
+
+
+def _choice(
+    world: World, repo: Repo, line: Line, bead_id: BeadId, slot: int, why: str, now_ms: int
+) -> Choice:
+    bead = world.bead(bead_id)
+    if bead.slot is not None:
+        why += f"; slot {slot} again" if slot == bead.slot else f"; slot {bead.slot} is not free"
+    tenant = repo.tenants.get(bead.spec.tenant)
+    return Choice(bead_id, slot, why, after_claim(tenant, line.rules, now_ms))

@@ -11,7 +11,9 @@ from oya_vcs.core.ids import BeadId, Key, canonical_text, key_of_text
 class BeadSpec:
     """One unit of work. `needs` are the beads that gate it (blocks, conditional-blocks,
     parent-child, waits-for); `priority` 0 is the most urgent; `files` are the only paths the worker
-    should change (empty: any)."""
+    should change (empty: any). `prefers` are beads that should come first where they can, and that
+    it never waits for. With `sticky` it asks for the slot of its last attempt again: "soft" where
+    that is free, "hard" or not at all."""
 
     id: BeadId
     title: str
@@ -21,6 +23,7 @@ class BeadSpec:
     kind: str = "task"
     labels: tuple[str, ...] = ()
     needs: tuple[BeadId, ...] = ()
+    prefers: tuple[BeadId, ...] = ()
     files: tuple[str, ...] = ()
     tenant: str = "default"
     sticky: str = ""
@@ -29,5 +32,13 @@ class BeadSpec:
 
 
 def spec_key(spec: BeadSpec) -> Key:
-    """The execution key of a bead's input: the same bead with the same content has the same key."""
-    return key_of_text(spec.id, canonical_text(spec))
+    """The execution key of a bead's input: the same bead with the same content has the same key.
+
+    A field that came after the first keys were made counts where it says something, so that those
+    stay what they are. No text in a bead can look like it: a quote inside one is escaped.
+    """
+    text = canonical_text(spec)
+    return key_of_text(spec.id, text if spec.prefers else text.replace(_NO_PREFERENCE, "", 1))
+
+
+_NO_PREFERENCE = '"prefers":[],'

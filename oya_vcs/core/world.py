@@ -13,7 +13,8 @@ from oya_vcs.core.beads import TERMINAL, Bead
 from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change, MergeQueue
-from oya_vcs.core.queues import FifoQueue
+from oya_vcs.core.policy import Rules
+from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.reasons import Reason
 from oya_vcs.errors import Bug
 
@@ -45,16 +46,46 @@ class Workspace:
 
 
 @dataclass(slots=True, kw_only=True)
+class Tenant:
+    """Whose beads were claimed: `turn` is the number of the newest claim among all of its
+    repository, `tokens` (thousandths; None: as many as there can be) what that claim left at
+    `at_ms` (Unix time)."""
+
+    turn: int = 0
+    tokens: int | None = None
+    at_ms: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Refusals:
+    """How often in a row the world refused to begin an attempt in a slot, and when it last did."""
+
+    count: int = 0
+    at_ms: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class Repo:
-    """A registered repository with its ready queue, its merge queue, and who holds which worker
-    slot."""
+    """A registered repository with its ready beads, its merge queue, and its worker slots.
+
+    `slots` says who holds which; `idle` are those that were held and are free, the one that is free
+    longest first; `refused` are those in which the world refused the newest attempt. `claims`
+    counts the attempts that were begun, of each tenant the newest in `tenants`. `total` and `rules`
+    are what the newest daemon works by (0, None: not on record).
+    """
 
     id: RepoId
     path: str
     target: str
-    ready: FifoQueue = field(default_factory=FifoQueue)
+    ready: ReadyBeads = field(default_factory=ReadyBeads)
     queue: MergeQueue = field(default_factory=MergeQueue)
     slots: dict[int, BeadId] = field(default_factory=dict)
+    idle: dict[int, None] = field(default_factory=dict)
+    refused: dict[int, Refusals] = field(default_factory=dict)
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    claims: int = 0
+    total: int = 0
+    rules: Rules | None = None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from enum import Enum
 
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import canonical_json
-from oya_vcs.core.queues import FifoQueue
+from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug, JournalCorrupt
 from oya_vcs.journal import collector
@@ -64,7 +64,7 @@ def plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         named = {one.name: plain(getattr(value, one.name)) for one in fields(value)}
         return {"is": type(value).__name__, **named}
-    if isinstance(value, FifoQueue):
+    if isinstance(value, ReadyBeads):
         return list(value)
     if isinstance(value, dict) and value and all(one is None for one in value.values()):
         return [plain(one) for one in value]

@@ -29,7 +29,7 @@ from oya_vcs.core.effects import EFFECTS, Effect
 from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, ChangeId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change
-from oya_vcs.core.queues import FifoQueue
+from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Repo, Workspace, World
 from oya_vcs.errors import JournalCorrupt
@@ -41,7 +41,7 @@ FORMAT = 2
 Upgrade = Callable[[dict[str, object]], dict[str, object]]
 """Takes the plain data (`plain_of`) of one format version and returns that of the next."""
 
-UPGRADES: Mapping[int, Upgrade] = {1: lambda data: {**data, "stops": {}}}
+UPGRADES: Mapping[int, Upgrade] = {}
 """Format version -> the function that lifts it to the next. Kept as long as it costs nothing."""
 
 SHAPES: Mapping[int, str] = {
@@ -67,7 +67,7 @@ class _Image(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, FifoQueue):
+    if isinstance(value, ReadyBeads):
         return list(value)
     if isinstance(value, Graph):
         return value.snapshot()
@@ -76,8 +76,8 @@ def _plain(value: object) -> object:
 
 
 def _rich(kind: typing.Any, value: typing.Any) -> object:
-    if kind is FifoQueue:
-        return FifoQueue(value)
+    if kind is ReadyBeads:
+        return ReadyBeads(value)
     if kind is Graph:
         return Graph.restore(value)
     if typing.get_origin(kind) is OrderedDict:

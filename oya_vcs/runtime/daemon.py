@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oya_vcs.core import events as e
-from oya_vcs.core.graph import order
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.intake import take_in
+from oya_vcs.core.ordering import order
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.wishes import Wish
 from oya_vcs.core.world import World
@@ -55,7 +55,8 @@ class Daemon:
         """
         by_id = {one.id: one for one in beads}
         needs = {one.id: [need for need in one.needs if need in by_id] for one in beads}
-        ordered = [by_id[one] for one in order(needs)]
+        prefers = {one.id: one.prefers for one in beads if one.prefers}
+        ordered = [by_id[one] for one in order(needs, prefers)]
 
         async def offer(life: Life) -> int:
             intakes = [take_in(life.engine.world, life.repo, bead) for bead in ordered]

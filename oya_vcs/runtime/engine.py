@@ -15,6 +15,7 @@ from oya_vcs.core.decide import advance, react
 from oya_vcs.core.events import Event, Outcome, Received, Ticked, WorkerSpawned
 from oya_vcs.core.fold import apply
 from oya_vcs.core.policy import Policy
+from oya_vcs.core.schedule import is_due
 from oya_vcs.core.standing import touched
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug, OyaError
@@ -216,7 +217,6 @@ class Engine:
 async def tick(engine: Engine, clock: Clock, every_ms: int = 100) -> None:
     """Tell the engine that time passes, whenever something is due. Runs until it is cancelled."""
     while True:
-        timers = engine.world.timers
-        if timers and timers[0][0] <= clock.now_ms():
+        if is_due(engine.world, engine.policy, clock.now_ms()):
             await engine.offer(Ticked())
         await clock.sleep(every_ms)

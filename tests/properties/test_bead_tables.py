@@ -16,8 +16,8 @@ from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import RESTING
 from oya_vcs.core.fold import apply
-from oya_vcs.core.graph import critical_path
 from oya_vcs.core.ids import BeadId, Key
+from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.standing import everything, touched
 from oya_vcs.core.world import World
 from oya_vcs.journal import queries

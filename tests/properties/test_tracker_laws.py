@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oya_vcs.adapters.tracker import BeadsFile, read_beads
-from oya_vcs.core.graph import order
 from oya_vcs.core.ids import canonical_json
+from oya_vcs.core.ordering import order
 from oya_vcs.core.spec import spec_key
 from oya_vcs.errors import InputInvalid
 

@@ -54,7 +54,9 @@ def test_the_bytes_are_these_for_ever() -> None:
         ),
     )
     registered = RepoRegistered(repo=RepoId("r"), path="/über/\n", target="main")
-    assert encode(registered)[4] == '{"repo":"r","path":"/über/\\n","target":"main"}'.encode()
+    assert encode(registered)[4] == (
+        '{"repo":"r","path":"/über/\\n","target":"main","slots":0,"rules":null}'.encode()
+    )
 
 
 def test_a_row_from_before_a_field_reads_its_default() -> None:

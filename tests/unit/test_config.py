@@ -62,7 +62,11 @@ stop_ms = 1
 output_bytes_max = 10
 backoff_ms = 7
 [queue]
-strategy = "fifo"
+strategy = "round_robin"
+age_ms = 8
+tokens_max = 0
+tokens_per_s = 3
+sticky_ms = 0
 merge = "serial"
 method = "merge"
 check_ms_max = 9
@@ -96,7 +100,16 @@ def test_every_documented_key_is_taken() -> None:
             "output_bytes_max": 10,
             "backoff_ms": 7,
         },
-        "queue": {"strategy": "fifo", "merge": "serial", "method": "merge", "check_ms_max": 9},
+        "queue": {
+            "strategy": "round_robin",
+            "age_ms": 8,
+            "tokens_max": 0,
+            "tokens_per_s": 3,
+            "sticky_ms": 0,
+            "merge": "serial",
+            "method": "merge",
+            "check_ms_max": 9,
+        },
         "web": {"listen": "[::1]:80"},
         "github": {
             "api_url": "http://localhost:8080/api/v3",
@@ -212,6 +225,10 @@ def test_what_is_wrong_is_named_with_its_line(toml: str, expected: str) -> None:
         ("worker.stop_ms", 1, None),
         ("worker.output_bytes_max", 1, None),
         ("worker.backoff_ms", 1, None),
+        ("queue.age_ms", 1, None),
+        ("queue.tokens_max", 0, 1_000_000),
+        ("queue.tokens_per_s", 1, 1_000_000),
+        ("queue.sticky_ms", 0, None),
         ("queue.check_ms_max", 1, None),
         ("github.app_id", 0, None),
         ("github.poll_ms", 1, None),
@@ -234,9 +251,6 @@ def test_numbers_have_limits(key: str, low: int, high: int | None) -> None:
         ("repo.forge", "github", "local"),
         ("worker.kind", "acp", "command"),
         ("worker.kind", "opencode", "command"),
-        ("queue.strategy", "lifo", "fifo"),
-        ("queue.strategy", "priority", "fifo"),
-        ("queue.strategy", "round_robin", "fifo"),
         ("queue.merge", "window", "adaptive or serial"),
         ("queue.merge", "batch", "adaptive or serial"),
         ("queue.method", "squash", "merge"),

@@ -16,7 +16,8 @@ from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, Wo
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.merge import MergeQueue
 from oya_vcs.core.policy import Policy
-from oya_vcs.core.schedule import backoff_ms, choose
+from oya_vcs.core.schedule import choose
+from oya_vcs.core.slots import backoff_ms
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.texts import subject_line
 from oya_vcs.core.world import Keep, World, unfinished
@@ -246,17 +247,17 @@ def test_choose_gives_the_old_slot_when_it_is_free_and_nothing_when_full() -> No
     """Soft stickiness: the slot of the last attempt, else the lowest; never above the limit."""
     world = _world(spec("a"), spec("b"), spec("c"))
     world.bead(BeadId("a")).slot = 1
-    choice = choose(world, POLICY)
+    choice = choose(world, POLICY, 9)
     assert choice is not None
     assert (choice.bead, choice.slot) == ("a", 1)
     _claim(world, "a", slot=1)
-    second = choose(world, POLICY)
+    second = choose(world, POLICY, 9)
     assert second is not None
     assert (second.bead, second.slot) == ("b", 0)
     _claim(world, "b", slot=0)
-    assert choose(world, POLICY) is None
+    assert choose(world, POLICY, 9) is None
     nowhere = Policy(repo=RepoId("none"), slots=1, attempts_max=1, backoff_ms=1)
-    assert choose(world, nowhere) is None
+    assert choose(world, nowhere, 9) is None
 
 
 def test_back_off_doubles_to_its_ceiling() -> None:

@@ -2,8 +2,9 @@
 
 **What gates.** `blocks` (also: no type at all), `conditional-blocks` and `waits-for` make a bead
 wait until the other one has landed; so does each id in `deps`, and an id that stands bare in
-`dependencies`. All other types only inform. bd runs a conditionally blocked bead only where the
-other one failed; here it waits as with `blocks`, and a warning says so.
+`dependencies`. `prefers` orders and never gates; all other types only inform. bd runs a
+conditionally blocked bead only where the other one failed; here it waits as with `blocks`, and a
+warning says so.
 
 **Parents.** `parent-child`, written in the child, makes the child wait for its parent, unless the
 parent is an open bead of the file whose `issue_type` is "epic". An epic is its children, so they

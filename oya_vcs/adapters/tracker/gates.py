@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from oya_vcs.adapters.tracker.lines import Notes
 from oya_vcs.adapters.tracker.records import Record
-from oya_vcs.core.graph import cycle_text, cycles
 from oya_vcs.core.ids import BeadId
+from oya_vcs.core.ordering import cycle_text, cycles
 
 Records = Mapping[BeadId, Record]
 

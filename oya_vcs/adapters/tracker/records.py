@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from oya_vcs.adapters.tracker.lines import Fields, shown
 from oya_vcs.core.ids import BEAD_ID, BeadId, bead_id
@@ -79,15 +80,15 @@ def read_record(line: Fields) -> Record | None:
     elif status in {"in_progress", "hooked"}:
         line.warn(f"bead {bead} is {status} in the file; it is worked on here all the same")
     oya = line.inner("metadata").inner("oya")
-    gates, parents = _dependencies(line)
+    needed = _dependencies(line)
     return Record(
         line=line.line,
-        spec=_spec(bead, line, oya),
+        spec=_spec(bead, line, oya, needed.prefers),
         status=status,
         updated=_moment(line.raw.get("updated_at")),
         until_ms=_defer_until(line),
-        gates=gates,
-        parents=parents,
+        gates=needed.gates,
+        parents=needed.parents,
         allow_empty=oya.flag("allow_empty"),
     )
 
@@ -108,7 +109,7 @@ def _id(line: Fields) -> BeadId | None:
     return bead
 
 
-def _spec(bead: BeadId, line: Fields, oya: Fields) -> BeadSpec:
+def _spec(bead: BeadId, line: Fields, oya: Fields, prefers: tuple[BeadId, ...]) -> BeadSpec:
     """The spec, but for its needs."""
     title = " ".join(line.text("title").split())
     if not title and isinstance(line.raw.get("title"), str | None):
@@ -130,6 +131,7 @@ def _spec(bead: BeadId, line: Fields, oya: Fields) -> BeadSpec:
         priority=_priority(line),
         kind=line.text("issue_type") or "task",
         labels=tuple(line.texts("labels")),
+        prefers=prefers,
         files=tuple(files),
         tenant=oya.text("tenant") or "default",
         sticky=sticky,
@@ -153,10 +155,19 @@ def _priority(line: Fields) -> int:
     return 0
 
 
-def _dependencies(line: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What gates the bead, and its parents."""
+class _Dependencies(NamedTuple):
+    """What gates the bead, its parents, and what should come before it where it can."""
+
+    gates: tuple[str, ...]
+    parents: tuple[str, ...]
+    prefers: tuple[BeadId, ...]
+
+
+def _dependencies(line: Fields) -> _Dependencies:
+    """The dependencies that mean something here; all others only inform."""
     gates = line.texts("deps")[:]
     parents: list[str] = []
+    prefers: list[BeadId] = []
     for number, item in enumerate(line.items("dependencies")):
         place = f"dependencies[{number}]"
         if isinstance(item, str):
@@ -172,13 +183,15 @@ def _dependencies(line: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
             dependency.refuse("depends_on_id", "is missing")
         elif kind == "parent-child":
             parents.append(target)
+        elif kind == "prefers" and (better := bead_id(target)) is not None:
+            prefers.append(better)
         elif kind in GATING:
             gates.append(target)
             if kind == "conditional-blocks":
                 line.warn(
                     f"{place} is conditional-blocks: the bead waits until {target} has landed"
                 )
-    return tuple(gates), tuple(parents)
+    return _Dependencies(tuple(gates), tuple(parents), tuple(dict.fromkeys(prefers)))
 
 
 def _parents_of_gone(line: Fields) -> tuple[str, ...]:

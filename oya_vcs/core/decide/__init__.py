@@ -40,7 +40,7 @@ def advance(world: World, at_ms: int, policy: Policy) -> Decisions:
     As with `react`, the caller applies each decision before it takes the next one.
     """
     if not policy.idle:
-        yield from schedule(world, policy)
+        yield from schedule(world, at_ms, policy)
         yield from plan(world, at_ms, policy)
 
 

@@ -11,7 +11,8 @@ from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
 from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
 from oya_vcs.core.policy import Policy
-from oya_vcs.core.schedule import backoff_ms, choose
+from oya_vcs.core.schedule import choose, overdue
+from oya_vcs.core.slots import backoff_ms
 from oya_vcs.core.texts import (
     result_message,
 )
@@ -23,17 +24,29 @@ HOPELESS = frozenset({e.Reason.WORKER_MISSING})
 _NOBODYS_FAULT = frozenset({e.Reason.INTERRUPTED, e.Reason.PAUSED})
 
 
-def schedule(world: World, policy: Policy) -> Decisions:
-    """Start an attempt in every slot that is free and has a bead to work on."""
-    while (choice := choose(world, policy)) is not None:
+def schedule(world: World, at_ms: int, policy: Policy) -> Decisions:
+    """Start an attempt in every slot that is free and has a bead to work on; a bead that insists on
+    its slot and has waited for it too long has failed an attempt."""
+    while (choice := choose(world, policy, at_ms)) is not None:
         bead = world.bead(choice.bead)
         attempt = bead.attempt + 1
         run = execution_key(bead.id, {"spec": bead.key, "attempt": attempt})
         name = workspace_name(bead.id, attempt, run)
-        yield e.AttemptClaimed(bead=bead.id, attempt=attempt, slot=choice.slot, workspace=name)
+        yield e.AttemptClaimed(
+            bead=bead.id,
+            attempt=attempt,
+            slot=choice.slot,
+            workspace=name,
+            why=choice.why,
+            tokens=choice.tokens,
+        )
         yield request(
             f.CreateWorkspace(repo=bead.repo, bead=bead.id, attempt=attempt, workspace=name)
         )
+    while (waited := overdue(world, policy, at_ms)) is not None:
+        seconds = (at_ms - waited.since_ms) // 1_000
+        detail = f"Slot {waited.slot}, which it insists on, was not free for {seconds} s."
+        yield from set_back(world, waited, e.Reason.SLOT_BUSY, detail, at_ms, policy)
 
 
 def _workspace_created(

@@ -9,9 +9,10 @@ from oya_vcs.core import events as e
 from oya_vcs.core.fold.moves import (
     free_slot,
     keep,
+    take_slot,
     to_ready,
 )
-from oya_vcs.core.world import Keep, Workspace, World
+from oya_vcs.core.world import Keep, Refusals, Tenant, Workspace, World
 from oya_vcs.errors import Bug
 
 
@@ -21,9 +22,14 @@ def _attempt_claimed(world: World, event: e.AttemptClaimed) -> None:
     if event.slot in repo.slots:
         message = f"{bead.id} claimed slot {event.slot}, which {repo.slots[event.slot]} holds."
         raise Bug(message)
+    repo.claims += 1
+    tenant = repo.tenants.setdefault(bead.spec.tenant, Tenant())
+    tenant.turn = repo.claims
+    if event.tokens is not None:
+        tenant.tokens, tenant.at_ms = event.tokens, world.now_ms
     repo.ready.remove(bead.id)
-    repo.slots[event.slot] = bead.id
-    bead.attempt, bead.slot, bead.workspace = event.attempt, event.slot, event.workspace
+    take_slot(repo, bead, event.slot)
+    bead.attempt, bead.workspace, bead.chosen = event.attempt, event.workspace, event.why
     bead.base = bead.commit = bead.change = bead.pid = None
     world.workspaces[event.workspace] = Workspace(
         name=event.workspace,
@@ -57,6 +63,8 @@ def _worker_spawned(world: World, event: e.WorkerSpawned) -> None:
 def _worker_finished(world: World, event: e.WorkerFinished) -> None:
     bead = world.bead(event.bead)
     bead.pid = None
+    if bead.slot is not None:
+        world.repos[bead.repo].refused.pop(bead.slot, None)
     free_slot(world, bead)
 
 
@@ -79,8 +87,17 @@ def _workspace_removed(world: World, event: e.WorkspaceRemoved) -> None:
 
 
 def _effect_failed(world: World, event: e.EffectFailed) -> None:
+    bead = world.bead(event.bead)
+    if event.kind in _BEGINNINGS and bead.slot is not None:
+        refused = world.repos[bead.repo].refused.setdefault(bead.slot, Refusals())
+        refused.count += 1
+        refused.at_ms = world.now_ms
     if event.kind == f.RemoveWorkspace.__name__ and event.workspace is not None:
         keep(world, event.workspace, Keep.KEPT).detail = event.message
+
+
+_BEGINNINGS = frozenset({f.CreateWorkspace.__name__, f.RunWorker.__name__})
+"""The effects without which no attempt begins in a slot."""
 
 
 FOLDS: Mapping[type[e.Event], Callable[..., None]] = {

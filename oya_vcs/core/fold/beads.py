@@ -25,6 +25,9 @@ def _repo_registered(world: World, event: e.RepoRegistered) -> None:
         world.repos[event.repo] = Repo(id=event.repo, path=event.path, target=event.target)
     else:
         known.target = event.target
+    repo = world.repos[event.repo]
+    if event.rules is not None:
+        repo.total, repo.rules = event.slots, event.rules
 
 
 def _bead_added(world: World, event: e.BeadAdded) -> None:
@@ -43,7 +46,7 @@ def _bead_revised(world: World, event: e.BeadRevised) -> None:
     bead = world.bead(event.bead)
     bead.spec, bead.key = event.spec, event.key
     world.repos[bead.repo].ready.remove(bead.id)
-    _drop_timer(world, bead.id)
+    _drop_timers(world)
     world.graph.replace(bead.id, event.spec.needs)
     _start_over(world, bead)
 
@@ -62,11 +65,13 @@ def _start_over(world: World, bead: Bead) -> None:
 def _bead_backed_off(world: World, event: e.BeadBackedOff) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
+    world.repos[bead.repo].ready.remove(bead.id)
     bead.until_ms = event.until_ms
     bead.reason, bead.detail = event.reason, event.detail
     if event.counted:
         bead.failures += 1
-        bead.feedback = event.detail
+        if event.reason is not e.Reason.SLOT_BUSY:  # it says nothing about the work
+            bead.feedback = event.detail
     elif event.reason is e.Reason.WORKER_DEFERRED:
         bead.deferrals += 1
     if bead.state is State.BACKING_OFF:
@@ -76,8 +81,7 @@ def _bead_backed_off(world: World, event: e.BeadBackedOff) -> None:
 
 def _bead_readied(world: World, event: e.BeadReadied) -> None:
     bead = world.bead(event.bead)
-    if world.timers and world.timers[0][1] == bead.id:
-        heapq.heappop(world.timers)
+    _drop_timers(world)
     to_ready(world, bead)
 
 
@@ -86,7 +90,7 @@ def _bead_paused(world: World, event: e.BeadPaused) -> None:
     bead = world.bead(event.bead)
     bead.asked = _words(event)
     world.repos[bead.repo].ready.remove(bead.id)
-    _drop_timer(world, bead.id)
+    _drop_timers(world)
 
 
 def _bead_resumed(world: World, event: e.BeadResumed) -> None:
@@ -103,7 +107,7 @@ def _bead_cancelled(world: World, event: e.BeadCancelled) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
     world.repos[bead.repo].ready.remove(bead.id)
-    _drop_timer(world, bead.id)
+    _drop_timers(world)
     bead.cancelling, bead.pid = False, None
     bead.reason, bead.detail = e.Reason.CANCELLED, f"Cancelled{bead.asked}."
     if bead.change is not None and world.changes[bead.change].stage is not Stage.FAILED:
@@ -117,14 +121,22 @@ def _words(event: e.CancelRequested | e.BeadPaused) -> str:
     return f"{by} ({event.why.strip()})" if event.why.strip() else by
 
 
-def _drop_timer(world: World, bead: BeadId) -> None:
-    world.timers = [timer for timer in world.timers if timer[1] != bead]
-    heapq.heapify(world.timers)
+def _drop_timers(world: World) -> None:
+    """A bead that backs off no more leaves its timer to lie until it is the next: dropping it then
+    costs no look at the others. So the next one always counts."""
+    while world.timers and not _counts(world, *world.timers[0]):
+        heapq.heappop(world.timers)
+
+
+def _counts(world: World, until_ms: int, bead_id: BeadId) -> bool:
+    bead = world.bead(bead_id)
+    return bead.state is State.BACKING_OFF and bead.until_ms == until_ms
 
 
 def _bead_failed(world: World, event: e.BeadFailed) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
+    world.repos[bead.repo].ready.remove(bead.id)
     bead.failures += 1
     bead.reason, bead.detail = event.reason, event.detail
     if bead.change is not None:

@@ -6,7 +6,7 @@ from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.ids import BeadId, ChangeId, WorkspaceName
 from oya_vcs.core.merge import Stage
-from oya_vcs.core.world import Keep, Workspace, World
+from oya_vcs.core.world import Keep, Repo, Workspace, World
 
 
 def promote(world: World, bead_id: BeadId) -> None:
@@ -26,9 +26,20 @@ def to_ready(world: World, bead: Bead) -> None:
 
 def free_slot(world: World, bead: Bead) -> None:
     """Let go of the bead's slot, where it holds one."""
-    slots = world.repos[bead.repo].slots
-    if bead.slot is not None and slots.get(bead.slot) == bead.id:
-        del slots[bead.slot]
+    repo = world.repos[bead.repo]
+    if bead.slot is not None and repo.slots.get(bead.slot) == bead.id:
+        del repo.slots[bead.slot]
+        repo.idle[bead.slot] = None
+        bead.chosen = ""
+
+
+def take_slot(repo: Repo, bead: Bead, slot: int) -> None:
+    """Give the bead a slot that is free. Slots that none was given before this one are idle."""
+    for skipped in range(len(repo.slots) + len(repo.idle), slot):
+        repo.idle[skipped] = None
+    repo.idle.pop(slot, None)
+    repo.slots[slot] = bead.id
+    bead.slot = slot
 
 
 def keep(world: World, name: WorkspaceName, keep: Keep) -> Workspace:

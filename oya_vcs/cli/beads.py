@@ -4,17 +4,19 @@ what is blocked, and the chain of one bead; and what a person asks of beads (`wi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.output import Output, duration, table
 from oya_vcs.cli.reading import beads_of, clock_time, is_live, record, row_data, world_of
 from oya_vcs.cli.summary import SHORT, bead_data
 from oya_vcs.cli.wishes import wish
-from oya_vcs.core.beads import State
+from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.events import AttemptClaimed
 from oya_vcs.core.explain import NAMED_MAX, explain
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.wishes import Verb, find_bead, missing_bead
+from oya_vcs.core.world import World
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
 from oya_vcs.journal.queries import Blocked, Chain, Standing
 
@@ -51,14 +53,36 @@ def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
         f"{found.id}: {found.spec.title}",
         f"{found.state}: {explain(world, found, live=live)}",
         f"needs: {', '.join(found.spec.needs) or 'nothing'}",
+        *_weights(world, found),
         f"attempts: {found.attempt}, of which {found.failures} count as failed",
+    ]
+    slots = [
+        {"attempt": one.attempt, "slot": one.slot, "why": one.why}
+        for row in rows
+        if isinstance(one := row.event, AttemptClaimed)
     ]
     if found.state is State.FAILED and found.detail:
         lines += ["", *(f"  | {line}" for line in found.detail.strip().splitlines())]
     events = [row_data(row) for row in rows]
-    data = {**bead_data(world, found, live=live), "detail": found.detail, "events": events}
+    data = {
+        **bead_data(world, found, live=live),
+        "detail": found.detail,
+        "slots": slots,
+        "events": events,
+    }
     output.answer("bead-show", data, "\n".join([*lines, "", *story]))
     return ExitCode.DONE
+
+
+def _weights(world: World, bead: Bead) -> Iterator[str]:
+    """What the bead weighs in the choice of the next one, and what hangs on it."""
+    spec = bead.spec
+    sticky = f", {spec.sticky} about its slot" if spec.sticky else ""
+    after = f", rather after {', '.join(spec.prefers)}" if spec.prefers else ""
+    yield f"weighs: priority {spec.priority}, tenant {spec.tenant}{sticky}{after}"
+    if not world.graph.is_finished(bead.id):
+        below, above = world.graph.ancestors(bead.id), world.graph.descendants(bead.id)
+        yield f"in all it waits for {len(below)} of what is left, and {len(above)} wait for it"
 
 
 def _ready(arguments: argparse.Namespace, output: Output) -> ExitCode:

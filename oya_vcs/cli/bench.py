@@ -1,4 +1,4 @@
-"""`oya-vcs bench [all|run|journal]`: what oya-vcs costs beyond what it stands on.
+"""`oya-vcs bench [all|run|journal|core]`: what oya-vcs costs beyond what it stands on.
 
 Each figure stands beside a baseline that was measured in the same run. Times are of this machine
 and this hour; the ratios are what counts.
@@ -20,7 +20,7 @@ from oya_vcs.adapters.clock import stopwatch
 from oya_vcs.adapters.jj.program import run_program
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.tracker import read_beads
-from oya_vcs.bench import appends, figures, replays, story, workflow
+from oya_vcs.bench import appends, figures, replays, scheduling, story, workflow
 from oya_vcs.bench.figures import Figure, median
 from oya_vcs.bootstrap import find_plan, open_daemon
 from oya_vcs.cli.demo import make_repository, user_environment
@@ -34,7 +34,7 @@ FILES = 500
 """Files of the repository that beads are measured on."""
 WORKER = 'echo "$OYA_BEAD_ID" > "bench-$OYA_BEAD_ID.txt"'
 """The no-op worker: the least that can land."""
-LEAST = {"beads": 2, "steps": 640, "events": 20_000, "rows": 1, "rounds": 1}
+LEAST = {"beads": 2, "steps": 640, "events": 20_000, "rows": 1, "graph": 1_000, "rounds": 1}
 """What can be measured at all."""
 
 
@@ -46,7 +46,7 @@ def bench(arguments: argparse.Namespace, output: Output) -> ExitCode:
     for name, least in LEAST.items():
         if getattr(arguments, name) < least:
             raise ConfigurationInvalid("Too few to measure.", f"Give --{name} from {least:,}.")
-    parts = ("run", "journal") if arguments.what == "all" else (arguments.what,)
+    parts = tuple(_PARTS) if arguments.what == "all" else (arguments.what,)
     found: list[Figure] = []
     folder = Path(tempfile.mkdtemp(prefix="oya-vcs-bench-", dir=arguments.dir))
     try:
@@ -66,10 +66,7 @@ def bench(arguments: argparse.Namespace, output: Output) -> ExitCode:
 
 
 def _said(part: str, arguments: argparse.Namespace) -> str:
-    flags = {
-        "run": f"--beads {arguments.beads} --steps {arguments.steps}",
-        "journal": f"--events {arguments.events} --rows {arguments.rows}",
-    }[part]
+    flags = " ".join(f"--{name} {getattr(arguments, name)}" for name in _FLAGS[part])
     return (
         f"`oya-vcs bench {part} {flags} --rounds {arguments.rounds}`, Python"
         f" {platform.python_version()}, {platform.system()} {platform.machine()},"
@@ -109,7 +106,20 @@ def _journal(
     yield from appends.behind(folder, told, rounds, arguments.rows)
 
 
-_PARTS = {"run": _run, "journal": _journal}
+def _core(
+    _folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    count, rounds = arguments.graph, arguments.rounds
+    say(f"a graph of {count:,} beads: {rounds} rounds of landing, taking in, ordering, queueing")
+    yield from scheduling.finished(count, rounds)
+    yield from scheduling.taken_in(count, rounds)
+    yield from scheduling.sorted_out(count, rounds)
+    yield from scheduling.queued(count, rounds)
+
+
+_PARTS = {"run": _run, "journal": _journal, "core": _core}
+_FLAGS = {"run": ("beads", "steps"), "journal": ("events", "rows"), "core": ("graph",)}
+"""Of each part the flags that say how much of it is measured."""
 
 
 async def _overhead(

@@ -244,16 +244,18 @@ def _bench(commands: Commands) -> None:
         "measure oya-vcs against what it stands on, side by side",
         "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
-        " SQLite loops.",
+        " SQLite loops.\n"
+        "core: graphs and queues of beads against bare counters, networkx and heaps.",
     )
     bench.add_argument(
-        "what", nargs="?", choices=("all", "run", "journal"), default="all", help="(all)"
+        "what", nargs="?", choices=("all", "run", "journal", "core"), default="all", help="(all)"
     )
     for flag, default, what in (
         ("--beads", 60, "beads of `run`, over its rounds"),
         ("--steps", 20_000, "steps of `run`"),
         ("--events", 200_000, "events of the replay"),
         ("--rows", 500_000, "events before the last appends"),
+        ("--graph", 100_000, "beads of the graph of `core`"),
         ("--rounds", 3, "rounds; the median counts"),
     ):
         bench.add_argument(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.core.explain import explain
+from oya_vcs.core.ordering import critical_path
+from oya_vcs.core.slots import pool_of
 from oya_vcs.core.world import unfinished
 from oya_vcs.errors import ExitCode
 from oya_vcs.journal.lock import holder
 
 SHOWN_MAX = 20
 """Unfinished beads that people are shown; `bead list` shows all."""
+ENDS_SHOWN = 3
+"""Beads of each end of a long chain that people are shown."""
 
 
 def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -34,6 +40,16 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     ]
     if len(waiting) > SHOWN_MAX:
         lines.append(f"  and {len(waiting) - SHOWN_MAX} more (`oya-vcs bead list`)")
+    chain = critical_path(world.graph.unfinished())
+    if len(chain) > 1:
+        lines.append(f"The longest chain left has {len(chain)} beads: {_ends(chain)}.")
+    pools = {one.id: pool_of(one, one.total, world.now_ms) for one in world.repos.values()}
+    lines += [
+        f"Worker slots of {world.repos[name].path}: {pool.total}, of them {pool.claimed} claimed,"
+        f" {pool.idle} idle, {pool.unhealthy} unhealthy."
+        for name, pool in pools.items()
+        if world.repos[name].rules is not None
+    ]
     lines += [
         f"The merge queue of {repo.path} is paused: {repo.queue.paused}"
         for repo in world.repos.values()
@@ -45,10 +61,22 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
         "beads": dict(counts),
         "open_effects": len(world.open),
         "waiting": {bead.id: explain(world, bead, live=pid is not None) for bead in waiting},
+        "longest_chain": chain,
         "repos": {
-            repo.id: {"path": repo.path, "paused": repo.queue.paused}
+            repo.id: {
+                "path": repo.path,
+                "paused": repo.queue.paused,
+                "slots": asdict(pools[repo.id]),
+            }
             for repo in world.repos.values()
         },
     }
     output.answer("status", data, "\n".join(lines))
     return ExitCode.DONE
+
+
+def _ends(chain: Sequence[str]) -> str:
+    """A chain in the order of work; of a long one its two ends."""
+    if len(chain) <= 2 * ENDS_SHOWN:
+        return ", ".join(chain)
+    return f"{', '.join(chain[:ENDS_SHOWN])}, … {', '.join(chain[-ENDS_SHOWN:])}"

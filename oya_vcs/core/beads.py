@@ -19,6 +19,9 @@ from oya_vcs.errors import Bug
 class State(StrEnum):
     """Where a bead is on its way to the target."""
 
+    # Enum's own hash is a call of Python code, several times in every step.
+    __hash__ = str.__hash__
+
     PENDING = "pending"
     READY = "ready"
     CLAIMED = "claimed"

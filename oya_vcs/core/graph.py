@@ -123,10 +123,10 @@ class Graph:
         return bead in self._needs and bead not in self._waiting
 
     def dependents(self, bead: BeadId) -> list[BeadId]:
-        """What waits for the bead directly, finished or not, sorted by id. Raises Bug where the
-        bead is unknown."""
+        """What waits for the bead directly, finished or not. Raises Bug where the bead is
+        unknown."""
         self._known(bead)
-        return sorted(self._dependents.get(bead, ()))
+        return list(self._dependents.get(bead, ()))
 
     def waits_for(self, bead: BeadId) -> list[BeadId]:
         """The unfinished needs of the bead, in the order they were given; empty for a finished

@@ -130,8 +130,7 @@ def _landing_us(beads: Sequence[BeadSpec]) -> float:
     with _Uncollected():
         begin = stopwatch()
         for event in events:
-            bead = world.beads[event.bead]
-            bead.state = State.TESTING
+            world.beads[event.bead].state = State.TESTING
             apply(world, event, 2)
             touched(world, (event,))
         return 1e6 * (stopwatch() - begin) / len(events)

@@ -31,14 +31,12 @@ CATCHES_ALL = {
 }
 
 NOT_IMPORTED = {
-    "oya_vcs/adapters/process/reaper.py": "run as a script, by its path",
     "oya_vcs/adapters/memory.py": "a double of the ports, for tests here and in other projects",
     "oya_vcs/adapters/memory_journal.py": "the same, of the record",
 }
 
 READS_ENVIRONMENT = {
     "oya_vcs/config/places.py": "reads it once, for everyone",
-    "oya_vcs/adapters/process/reaper.py": "run as a script, without the package",
 }
 
 STOPWATCHES = {

@@ -243,7 +243,7 @@ async def test_no_secret_is_on_disk_or_in_an_argument(tmp_path: Path) -> None:
         argv.append(Path(f"/proc/{pid}/cmdline").read_bytes())
 
     await bench.runner().run(bench.order("true"), spawned)
-    assert b"reaper.py" in argv[0]
+    assert b"reaper/__main__.py" in argv[0]
     assert b"s3cr3t" not in argv[0]
     kept = [file for file in bench.folder().rglob("*") if file.is_file()]
     assert {"spec.json", "pid", "outcome.json"} <= {file.name for file in kept}

@@ -26,7 +26,7 @@ from oya_vcs.core.lease import forgive, judge
 from oya_vcs.errors import Bug, WorldFailed
 from oya_vcs.ports import Clock, Finished, Order, Probe, Spawned
 
-REAPER = Path(__file__).with_name("reaper.py")
+REAPER = Path(__file__).parents[1] / "reaper" / "__main__.py"
 POLL_MS_MAX = 1_000
 POLL_MS_MIN = 20
 GRACE_MS = 13_000

@@ -177,9 +177,11 @@ class Order:
     """A process to run under the reaper. `key` names the run for ever: its folder, its environment,
     its outcome.
 
-    `log` receives stdout and stderr, up to `output_bytes_max`. `heartbeat` is a file whose touching
-    is a beat (None: only output beats). `lease_ms` 0 means that silence is allowed. Times in
-    milliseconds.
+    `log` receives stdout and stderr without secrets, up to `output_bytes_max`. `heartbeat` is a
+    file whose touching is a beat (None: only output beats). `lease_ms` 0 means that silence is
+    allowed, 0 of `rss_bytes_max` (the resident memory of its whole tree) and `processes_max` that
+    they have no limit. `boxed` says that `argv` is a sandbox around the program. `part_of` is the
+    effect that the run belongs to, where `key` is not its key. Times in milliseconds.
     """
 
     key: Key
@@ -192,6 +194,10 @@ class Order:
     wall_ms_max: int
     stop_ms: int
     output_bytes_max: int
+    rss_bytes_max: int = 0
+    processes_max: int = 0
+    boxed: bool = False
+    part_of: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

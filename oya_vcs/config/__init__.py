@@ -13,6 +13,7 @@ from oya_vcs.config.places import (
 from oya_vcs.config.sections import (
     Config,
     GithubConfig,
+    LogsConfig,
     QueueConfig,
     RepoConfig,
     WebConfig,
@@ -23,6 +24,7 @@ __all__ = [
     "Config",
     "GithubConfig",
     "Home",
+    "LogsConfig",
     "QueueConfig",
     "RepoConfig",
     "WebConfig",

@@ -55,6 +55,25 @@ def argv(value: tuple[str, ...]) -> str:
     return "must not hold a NUL character" if any("\0" in part for part in value) else ""
 
 
+def variables(value: tuple[str, ...]) -> str:
+    """Names of environment variables that may be passed on: none of ours, which may be secrets."""
+    for name in value:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            return f"must hold names of environment variables, and holds {shown(name)}"
+        if name.startswith("OYA_"):
+            return f"must not hold {name}: variables of oya-vcs are set by it or meant for it alone"
+    return ""
+
+
+def places(value: tuple[str, ...]) -> str:
+    """Absolute paths, or paths from the home folder."""
+    for path in value:
+        plain = path.startswith(("/", "~/")) and not {"..", "\0"} & {*path.split("/"), *path}
+        if not plain or not path.strip("/~"):
+            return f"must hold paths that begin with / or ~/, and holds {shown(path)}"
+    return ""
+
+
 def meant(word: str, known: Sequence[str]) -> str:
     """`; did you mean x?` where the word resembles a known one."""
     import difflib  # noqa: PLC0415 - only for an error

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from oya_vcs.config.rules import address, argv, between, like, one_of
+from oya_vcs.config.rules import address, argv, between, like, one_of, places, variables
 
 _REF = r"[^\s\x00-\x1f\x7f~^:?*\[\\-][^\s\x00-\x1f\x7f~^:?*\[\\]*"
 _VARIABLE = like(r"([A-Za-z_]\w*)?", "the name of an environment variable, or empty")
@@ -25,7 +25,9 @@ class RepoConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """`[worker]`: how a bead is worked on. Limits are per attempt; `lease_ms` 0 allows silence."""
+    """`[worker]`: how a bead is worked on. Limits are per attempt; `lease_ms` 0 allows silence, and
+    0 of `rss_bytes_max` and `processes_max` any number. `env` names what is passed on besides the
+    plain variables; `network`, `reads` and `writes` are what the sandbox leaves open."""
 
     kind: str = field(default="command", metadata=one_of("command", later=["acp", "opencode"]))
     command: tuple[str, ...] = field(default=(), metadata={"rule": argv})
@@ -35,6 +37,13 @@ class WorkerConfig:
     lease_ms: int = field(default=30_000, metadata=between(0))
     stop_ms: int = field(default=5_000, metadata=between(1))
     output_bytes_max: int = field(default=50_000_000, metadata=between(1))
+    rss_bytes_max: int = field(default=0, metadata=between(0))
+    processes_max: int = field(default=1_000, metadata=between(0))
+    env: tuple[str, ...] = field(default=(), metadata={"rule": variables})
+    sandbox: str = field(default="none", metadata=one_of("none", "bwrap"))
+    network: str = field(default="host", metadata=one_of("host", "none"))
+    reads: tuple[str, ...] = field(default=(), metadata={"rule": places})
+    writes: tuple[str, ...] = field(default=(), metadata={"rule": places})
     backoff_ms: int = field(default=1_000, metadata=between(1))
 
 
@@ -62,6 +71,16 @@ class QueueConfig:
     )
     method: str = field(default="merge", metadata=one_of("merge", later=["squash", "rebase"]))
     check_ms_max: int = field(default=1_800_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsConfig:
+    """`[logs]`: what is kept of the output of workers and checks that have ended: no more bytes, no
+    more files, and none that is older."""
+
+    bytes_max: int = field(default=1_000_000_000, metadata=between(0))
+    files_max: int = field(default=10_000, metadata=between(0))
+    age_ms_max: int = field(default=2_592_000_000, metadata=between(1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +113,7 @@ class Config:
     checks: Mapping[str, str] = field(default_factory=dict)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    logs: LogsConfig = field(default_factory=LogsConfig)
     web: WebConfig = field(default_factory=WebConfig)
     github: GithubConfig = field(default_factory=GithubConfig)
 
@@ -102,6 +122,7 @@ SECTIONS: Mapping[str, type] = {
     "repo": RepoConfig,
     "worker": WorkerConfig,
     "queue": QueueConfig,
+    "logs": LogsConfig,
     "web": WebConfig,
     "github": GithubConfig,
 }

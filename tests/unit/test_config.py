@@ -60,6 +60,13 @@ wall_ms_max = 60_000
 lease_ms = 0
 stop_ms = 1
 output_bytes_max = 10
+rss_bytes_max = 11
+processes_max = 0
+env = ["API_KEY"]
+sandbox = "bwrap"
+network = "none"
+reads = ["~/.local/bin"]
+writes = ["/var/cache/agent"]
 backoff_ms = 7
 [queue]
 strategy = "round_robin"
@@ -70,6 +77,10 @@ sticky_ms = 0
 merge = "serial"
 method = "merge"
 check_ms_max = 9
+[logs]
+bytes_max = 0
+files_max = 0
+age_ms_max = 1
 [web]
 listen = "[::1]:80"
 [github]
@@ -98,6 +109,13 @@ def test_every_documented_key_is_taken() -> None:
             "lease_ms": 0,
             "stop_ms": 1,
             "output_bytes_max": 10,
+            "rss_bytes_max": 11,
+            "processes_max": 0,
+            "env": ("API_KEY",),
+            "sandbox": "bwrap",
+            "network": "none",
+            "reads": ("~/.local/bin",),
+            "writes": ("/var/cache/agent",),
             "backoff_ms": 7,
         },
         "queue": {
@@ -110,6 +128,7 @@ def test_every_documented_key_is_taken() -> None:
             "method": "merge",
             "check_ms_max": 9,
         },
+        "logs": {"bytes_max": 0, "files_max": 0, "age_ms_max": 1},
         "web": {"listen": "[::1]:80"},
         "github": {
             "api_url": "http://localhost:8080/api/v3",
@@ -205,6 +224,32 @@ def test_a_command_can_be_given_as_text(text: str, expected: tuple[str, ...]) ->
             "oya.toml:1: checks.test must be text, and is {'run': 'x'}.",
         ),
         (
+            "[worker]\nenv = ['A-B']",
+            "oya.toml:2: worker.env must hold names of environment variables, and holds 'A-B'.",
+        ),
+        (
+            "[worker]\nenv = ['A', 'OYA_X']",
+            (
+                "oya.toml:2: worker.env must not hold OYA_X: variables of oya-vcs are set by it or"
+                " meant for it alone."
+            ),
+        ),
+        (
+            "[worker]\nreads = ['~/a', 'b']",
+            "oya.toml:2: worker.reads must hold paths that begin with / or ~/, and holds 'b'.",
+        ),
+        (
+            "[worker]\nwrites = ['/a/../..']",
+            (
+                "oya.toml:2: worker.writes must hold paths that begin with / or ~/, and holds"
+                " '/a/../..'."
+            ),
+        ),
+        (
+            "[worker]\nwrites = ['/']",
+            "oya.toml:2: worker.writes must hold paths that begin with / or ~/, and holds '/'.",
+        ),
+        (
             "repo = { target = 'main', forge = 3 }",
             "oya.toml:1: repo.forge must be text, and is 3.",
         ),
@@ -224,11 +269,16 @@ def test_what_is_wrong_is_named_with_its_line(toml: str, expected: str) -> None:
         ("worker.lease_ms", 0, None),
         ("worker.stop_ms", 1, None),
         ("worker.output_bytes_max", 1, None),
+        ("worker.rss_bytes_max", 0, None),
+        ("worker.processes_max", 0, None),
         ("worker.backoff_ms", 1, None),
         ("queue.age_ms", 1, None),
         ("queue.tokens_max", 0, 1_000_000),
         ("queue.tokens_per_s", 1, 1_000_000),
         ("queue.sticky_ms", 0, None),
+        ("logs.bytes_max", 0, None),
+        ("logs.files_max", 0, None),
+        ("logs.age_ms_max", 1, None),
         ("queue.check_ms_max", 1, None),
         ("github.app_id", 0, None),
         ("github.poll_ms", 1, None),

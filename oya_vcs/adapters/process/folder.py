@@ -1,9 +1,11 @@
 """What is on disk of a run, in `runs/<key>`: written first what starts, written last how it ended.
 
     spec.json      the order; the names of the environment's variables, not their values
-    pid            {pid, started, boot} of the reaper, written before the program may start
-    started        the program may have been started; the reaper turns it into the outcome
-    outcome.json   {exit_code, reason, detail, ended_at_ms, output_bytes, log_error, killed}
+    pid            {pid, started, boot, at_ms} of the reaper, before the program may start
+    started        the program may have been started; its time stamp is the reaper's beat; the
+                   reaper turns it into the outcome
+    outcome.json   {exit_code, reason, detail, ended_at_ms, output_bytes, log_error, killed,
+                   rss_bytes_peak, processes_peak}
     reaper.log     what the reaper itself had to complain about
 
 In the outcome, `exit_code` is negative for a signal, null where nothing was started or the end is
@@ -19,11 +21,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oya_vcs.adapters.process.survivors import KEY_VARIABLE, boot_id, lives
+from oya_vcs.core.clocks import Clocks, Limits, begun
 from oya_vcs.core.events import Reason
 from oya_vcs.errors import Bug
 from oya_vcs.ports import Finished, Order
@@ -53,38 +57,48 @@ class RunFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         order.log.parent.mkdir(parents=True, exist_ok=True)
         spec = {
-            "argv": order.argv,
+            "program": order.argv[0],
+            "part_of": order.part_of or order.key,
             "cwd": str(order.cwd),
             "env_names": sorted(order.env),
             "log": str(order.log.absolute()),
+            "heartbeat": str(order.heartbeat.absolute()) if order.heartbeat else None,
             "lease_ms": order.lease_ms,
             "wall_ms_max": order.wall_ms_max,
             "stop_ms": order.stop_ms,
             "output_bytes_max": order.output_bytes_max,
+            "rss_bytes_max": order.rss_bytes_max,
+            "processes_max": order.processes_max,
         }
         (self.path / "pid").unlink(missing_ok=True)
         self._write("spec.json", spec)
         sync_folder(self.path.parent)
 
-    def orders(self, order: Order) -> dict[str, object]:
-        """What the reaper is told; the environment's values go nowhere else."""
+    def orders(self, order: Order, secrets: Sequence[str], beat_ms: int) -> dict[str, object]:
+        """What the reaper is told (`adapters/reaper/orders.py`); the environment's values and the
+        secrets go nowhere else."""
         return {
             "run": str(self.path.absolute()),
             "argv": order.argv,
             "cwd": str(order.cwd.absolute()),
             "env": {**order.env, KEY_VARIABLE: order.key},
             "log": str(order.log.absolute()),
+            "secrets": list(secrets),
             "stop_ms": order.stop_ms,
+            "beat_ms": beat_ms,
             "output_bytes_max": order.output_bytes_max,
+            "rss_bytes_max": order.rss_bytes_max,
+            "processes_max": order.processes_max,
+            "boxed": order.boxed,
         }
 
     def spec(self) -> dict[str, Any]:
         """The order as described; {} where there is none."""
         return read_object(self.path / "spec.json")
 
-    def write_pid(self, pid: int, started: int) -> None:
-        """Record which process the reaper is."""
-        self._write("pid", {"pid": pid, "started": started, "boot": boot_id()})
+    def write_pid(self, pid: int, started: int, at_ms: int) -> None:
+        """Record which process the reaper is, and since when."""
+        self._write("pid", {"pid": pid, "started": started, "boot": boot_id(), "at_ms": at_ms})
 
     def reaper(self) -> int | None:
         """The pid of the recorded reaper, if exactly that process still runs."""
@@ -93,6 +107,32 @@ class RunFolder:
         if not isinstance(pid, int) or not isinstance(started, int):
             return None
         return pid if found.get("boot") == boot_id() and lives(pid, started) else None
+
+    def limits(self) -> Limits:
+        """The limits that its clocks are judged by."""
+        spec = self.spec()
+        return Limits(
+            lease_ms=int(spec.get("lease_ms", 0)), wall_ms_max=int(spec.get("wall_ms_max", 0))
+        )
+
+    def clocks(self) -> Clocks | None:
+        """What the clocks of the run show, in Unix time, to somebody who looks from outside; None
+        where it does not run."""
+        if self.reaper() is None:
+            return None
+        spec, limits = self.spec(), self.limits()
+        at_ms = int(read_object(self.path / "pid").get("at_ms", 0))
+        beats = [Path(str(spec[name])) for name in ("log", "heartbeat") if spec.get(name)]
+        beat_ms, awake_ms = (
+            max([at_ms, *(mark[1] // 1_000_000 for mark in marks(files) if mark is not None)])
+            for files in (beats, [self.path / "started"])
+        )
+        return Clocks(
+            process_ms=at_ms,
+            transport_ms=max(awake_ms, beat_ms),
+            progress_ms=beat_ms,
+            deadline_ms=begun(at_ms, limits).deadline_ms,
+        )
 
     def was_started(self) -> bool:
         """Whether the program may have been started."""
@@ -194,6 +234,14 @@ def sentence(outcome: Outcome, spec: dict[str, Any]) -> str:
         case Reason.OUTPUT_LIMIT:
             limit = f"{spec.get('output_bytes_max')} bytes"
             return f"The program wrote more output than its limit of {limit} and was stopped."
+        case Reason.MEMORY_LIMIT:
+            limit = f"{spec.get('rss_bytes_max', 0):,} bytes"
+            return f"The program and what it started took more memory than {limit} and were killed."
+        case Reason.PROCESS_LIMIT:
+            limit = f"{spec.get('processes_max')} processes"
+            return f"The program started more than {limit} and was killed with all of them."
+        case Reason.TRANSPORT_LOST:
+            return "The program's reaper gave no sign of life and was killed with all it watched."
         case Reason.INTERRUPTED:
             return "The program was stopped before its end, because its daemon stopped."
         case _ if outcome.exit_code is not None and outcome.exit_code < 0:

@@ -14,15 +14,16 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from oya_vcs.adapters.process.folder import RunFolder, marks
 from oya_vcs.adapters.process.freezing import Frost
 from oya_vcs.adapters.process.survivors import kill_bearers, kill_tree, start_ticks
+from oya_vcs.core import clocks
+from oya_vcs.core.clocks import BEAT_MS, TRANSPORT_MS_MAX, Limits
 from oya_vcs.core.events import Reason
 from oya_vcs.core.ids import Key
-from oya_vcs.core.lease import forgive, judge
 from oya_vcs.errors import Bug, WorldFailed
 from oya_vcs.ports import Clock, Finished, Order, Probe, Spawned
 
@@ -62,13 +63,20 @@ class _Reaper:
 
 
 class ReaperRunner:
-    """`ports.Runner` on real processes. `runs` holds the runs' folders; `clock` dates outcomes."""
+    """`ports.Runner` on real processes. `runs` holds the runs' folders; `clock` dates outcomes;
+    `secrets` are values that no log may hold."""
 
-    def __init__(self, runs: Path, clock: Clock) -> None:
+    def __init__(self, runs: Path, clock: Clock, secrets: Sequence[str] = ()) -> None:
         self._runs = runs
         self._clock = clock
+        self._secrets = tuple(secrets)
         self._live: set[Key] = set()
         self._frost = Frost(clock)
+
+    @property
+    def live(self) -> Collection[Key]:
+        """The runs that somebody here waits for."""
+        return self._live
 
     async def run(self, order: Order, spawned: Spawned) -> Finished:
         """Run the program to its end (see `ports.Runner`).
@@ -88,7 +96,7 @@ class ReaperRunner:
                 try:
                     with self._frost.over(order.key, reaper.pid):
                         await self._start(reaper, folder, order, spawned)
-                        stopped = await self._watch(reaper, order)
+                        stopped = await self._watch(reaper, folder, order)
                 finally:
                     end = asyncio.ensure_future(self._end(reaper, folder, order))
                     await uninterrupted(end)
@@ -147,29 +155,37 @@ class ReaperRunner:
         self, reaper: _Reaper, folder: RunFolder, order: Order, spawned: Spawned
     ) -> None:
         """Hand the orders over; the word to go comes only when everybody knows of the reaper."""
-        reaper.say(json.dumps(folder.orders(order)))
+        reaper.say(json.dumps(folder.orders(order, self._secrets, BEAT_MS)))
         started = await asyncio.to_thread(start_ticks, reaper.pid)
-        await asyncio.to_thread(folder.write_pid, reaper.pid, started)
+        now_ms = self._clock.now_ms()
+        await asyncio.to_thread(folder.write_pid, reaper.pid, started, now_ms)
         await spawned(reaper.pid, started)
         await self._frost.thawed(order.key)
         reaper.say("go")
 
-    async def _watch(self, reaper: _Reaper, order: Order) -> Reason | None:
+    async def _watch(self, reaper: _Reaper, folder: RunFolder, order: Order) -> Reason | None:
         """Wait for the reaper's end (None), or until the run breaks a limit; then tell it to stop,
         and return which."""
         poll_ms = min(POLL_MS_MAX, order.lease_ms // 4 or POLL_MS_MAX)
         poll_ms = max(POLL_MS_MIN, min(poll_ms, order.wall_ms_max // 4 or POLL_MS_MAX))
-        files = [order.log] if order.heartbeat is None else [order.log, order.heartbeat]
-        started = beat = before = now_ms()
+        limits = Limits(
+            lease_ms=order.lease_ms,
+            wall_ms_max=order.wall_ms_max,
+            transport_ms_max=TRANSPORT_MS_MAX,
+        )
+        files = [folder.path / "started", order.log]
+        files += [] if order.heartbeat is None else [order.heartbeat]
+        before = now_ms()
+        run = clocks.begun(before, limits)
         seen = await asyncio.to_thread(marks, files)
         while not await reaper.wait(poll_ms):
             found = await asyncio.to_thread(marks, files)
             now = now_ms()
-            beat = now if found != seen else forgive(beat, now - before, poll_ms)
-            if await self._frost.holds(order.key):
-                started, beat = started + now - before, beat + now - before
+            frozen = await self._frost.holds(order.key)
+            run = run.unwatched(now - before, 0 if frozen else poll_ms)
+            run = run.heard(now, transport=found[0] != seen[0], progress=found[1:] != seen[1:])
             seen, before = found, now
-            reason = judge(started, beat, now, order.lease_ms, order.wall_ms_max)
+            reason = run.judge(now, limits)
             if reason is not None:
                 reaper.say(f"stop {reason}")
                 return reason
@@ -227,7 +243,7 @@ def result(folder: RunFolder) -> Finished:
         raise WorldFailed(
             f"A program was not started, or its outcome not recorded: see {folder.path}.",
             hint="Is the disk full, or a folder not writable? The work is tried again.",
-            command=tuple(folder.spec().get("argv", ())),
+            command=(str(folder.spec().get("program", "")),),
             stderr=folder.complaint(),
             retryable=True,
         )

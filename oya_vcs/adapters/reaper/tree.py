@@ -63,11 +63,12 @@ class Tree:
             if pid == self.main:
                 self.exit_code = os.waitstatus_to_exitcode(status)
 
-    def strike(self, *numbers: int) -> set[int]:
+    def strike(self, *numbers: int, sparing_box: bool = False) -> set[int]:
         """Send signals to every process of the tree, and return which were found.
 
         Each is hit the moment it is seen, so that one which does nothing but fork and exit is hit
-        too. What started before the reaper is a stranger and looked at only once.
+        too. What started before the reaper is a stranger and looked at only once. `sparing_box`
+        leaves the program itself and its children out: a sandbox, which ends with what it holds.
         """
         if not LINUX:
             return {self.main for number in numbers if tell(-self.main, number)}
@@ -81,7 +82,8 @@ class Tree:
             parent, started = look(pid)
             if parent in family and pid not in family:
                 family.add(pid)
-                for number in numbers:
+                spared = sparing_box and self.main in (pid, parent)
+                for number in () if spared else numbers:
                     tell(pid, number)
             elif 0 < started < born:
                 self._strangers.add(pid)

@@ -19,11 +19,21 @@ from pathlib import Path
 from oya_vcs import __version__
 from oya_vcs.adapters import jj
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.command import CommandWorkers, relative_program, require_program
+from oya_vcs.adapters.command import (
+    CommandWorkers,
+    relative_program,
+    require_program,
+    unboxed,
+)
 from oya_vcs.adapters.control import ControlSocket
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_repository
 from oya_vcs.adapters.local import ChecksAt, LocalForge
 from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.process.children import watched_by_descriptor
+from oya_vcs.adapters.process.upkeep import Upkeep
+from oya_vcs.adapters.reaper.quiet import cleaned, quiet
+from oya_vcs.adapters.reaper.redaction import literals
+from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.workspaces import JjWorkspaces
 from oya_vcs.config import (
@@ -35,6 +45,7 @@ from oya_vcs.config import (
     tools_folder,
     user_config,
 )
+from oya_vcs.config.secrets import secret_values
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.policy import Policy, Rules
@@ -72,6 +83,12 @@ class Plan:
     config: Config
     checks_at: ChecksAt
     environ: Mapping[str, str]
+    sandbox: Bubblewrap | None = None
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What no log and no record may hold."""
+        return secret_values(self.environ, self.config.worker.env)
 
     @property
     def programs(self) -> Programs:
@@ -146,9 +163,13 @@ async def find_plan(
     if config.repo.target != target:
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
+    closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
+    sandbox = find_sandbox(config.worker, environ, closed, home.root)
     if working:
         _require_checks(config, repository.root, target, committed=text is not None)
         await _require_worker(config, repository, tip, environ)
+        if sandbox is not None:
+            await sandbox.require(config.worker.command, environ)
     return Plan(
         home=home,
         repo=repository.id,
@@ -157,6 +178,7 @@ async def find_plan(
         config=config,
         checks_at=lambda text: configured(text).checks,
         environ=environ,
+        sandbox=sandbox,
     )
 
 
@@ -222,7 +244,7 @@ async def open_daemon(
             await asyncio.to_thread(journal.close)
 
     ask = partial(asyncio.to_thread, require_well, plan.home.root)
-    with HomeLock(plan.home.lock):
+    with HomeLock(plan.home.lock), quiet(literals(plan.secrets)), watched_by_descriptor():
         async with Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives:
             daemon = Daemon(lives)
             async with _hearing(plan.home, {"about": _about, **wishes.answers(daemon.grant)}, say):
@@ -268,7 +290,15 @@ async def _running(
         plan.root, workspaces=plan.home.workspaces, programs=plan.programs
     )
     await repository.prepare()
-    runner = ReaperRunner(plan.home.runs, SystemClock())
+    runner = ReaperRunner(plan.home.runs, clock, plan.secrets)
+    upkeep = Upkeep(
+        runs=plan.home.runs,
+        logs=plan.home.logs,
+        limits=plan.config.logs,
+        open_effects=world.open,
+        live=lambda: runner.live,
+        clock=clock,
+    )
     outbox = Outbox(
         performers=_performers(plan, repository, runner),
         executor=engine.executor,
@@ -277,7 +307,9 @@ async def _running(
         repo=repository.id,
         gate=gate,
         is_well=partial(_is_well, plan.home),
+        clean=partial(cleaned, literals(plan.secrets)),
     )
+    engine.listen(upkeep)
     engine.listen(outbox)
     for feed in (Freezer(lambda: engine.world, runner.freeze), *feeds):
         engine.listen(feed)
@@ -293,6 +325,7 @@ async def _running(
     beside = [
         asyncio.create_task(tick(engine, clock), name="ticker"),
         asyncio.create_task(checkpointer.run(), name="checkpointer"),
+        asyncio.create_task(upkeep.run(), name="upkeep"),
     ]
     proof = Proof(plan.home.journal, restored.since, journal.refuse)
     try:
@@ -346,7 +379,12 @@ def _performers(
     home, config = plan.home, plan.config
     workspaces = workspaces_of(home, repository, config.repo.target)
     workers = CommandWorkers(
-        runner, settings=config.worker, logs=home.logs, runs=home.runs, environ=plan.environ
+        runner,
+        settings=config.worker,
+        logs=home.logs,
+        runs=home.runs,
+        environ=plan.environ,
+        box=unboxed if plan.sandbox is None else plan.sandbox.around,
     )
     forge = LocalForge(
         repository,

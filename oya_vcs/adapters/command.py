@@ -2,8 +2,9 @@
 
 `CommandWorkers` carries out `RunWorker`. It writes the bead, the prompt and the feedback beside the
 run and never into the workspace, where they would be committed. Must not know jj, the journal, or
-how processes are run: that is the `Runner`'s. Of the daemon's environment only `PASSED` and `LC_*`
-reach a worker; the daemon's own OYA_ variables do not, since some are secrets.
+how processes are run: that is the `Runner`'s. Of the daemon's environment only `PASSED`, `LC_*` and
+what `[worker] env` names reach a worker; the daemon's own OYA_ variables do not, since some are
+secrets.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,15 @@ from oya_vcs.errors import Bug, ConfigurationInvalid, WorldFailed
 from oya_vcs.ports import Finished, Order, Probe, Report, Runner
 
 PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TMPDIR", "TZ")
+Box = Callable[[Order, Path], Order]
+"""Puts a worker into a sandbox; the folder is the run's own. Blocks on the disk."""
+
+
+def unboxed(order: Order, _folder: Path) -> Order:
+    """No sandbox."""
+    return order
+
+
 EXIT_DEFERRED = 75
 """EX_TEMPFAIL of sysexits.h: the worker asks to be tried again later."""
 
@@ -75,7 +85,8 @@ class Brief:
 class CommandWorkers:
     """`ports.Performer` for `RunWorker`: the configured command, or the bead's own.
 
-    `runs` and `logs` are folders of the home; `environ` is the daemon's environment.
+    `runs` and `logs` are folders of the home; `environ` is the daemon's environment; `box` is the
+    sandbox.
     """
 
     def __init__(
@@ -86,9 +97,11 @@ class CommandWorkers:
         runs: Path,
         logs: Path,
         environ: Mapping[str, str],
+        box: Box = unboxed,
     ) -> None:
         self._runner = runner
         self._settings = settings
+        self._box = box
         self._runs = runs
         self._logs = logs
         self._environ = environ
@@ -109,7 +122,9 @@ class CommandWorkers:
             )
             return settled(key, work, missing)
         order = self._order(key, work, argv)
-        await asyncio.to_thread(self._brief(key).write, work, self._settings.lease_ms)
+        brief = self._brief(key)
+        await asyncio.to_thread(brief.write, work, self._settings.lease_ms)
+        order = await asyncio.to_thread(self._box, order, brief.folder)
 
         async def spawned(pid: int, started: int) -> None:
             await report(
@@ -148,13 +163,15 @@ class CommandWorkers:
             key=key,
             argv=argv,
             cwd=Path(work.path),
-            env=environment(self._environ, key, work, brief),
+            env=environment(self._environ, key, work, brief, settings.env),
             log=self._logs / work.bead / f"{work.attempt}-{key[:8]}.log",
             heartbeat=brief.heartbeat,
             lease_ms=settings.lease_ms,
             wall_ms_max=settings.wall_ms_max,
             stop_ms=settings.stop_ms,
             output_bytes_max=settings.output_bytes_max,
+            rss_bytes_max=settings.rss_bytes_max,
+            processes_max=settings.processes_max,
         )
 
 
@@ -183,11 +200,18 @@ def command(spec: BeadSpec, settings: WorkerConfig) -> tuple[str, ...]:
 
 
 def environment(
-    environ: Mapping[str, str], key: Key, work: RunWorker, brief: Brief
+    environ: Mapping[str, str],
+    key: Key,
+    work: RunWorker,
+    brief: Brief,
+    named: Collection[str] = (),
 ) -> dict[str, str]:
-    """Exactly what a worker's environment holds: what is passed on, and the OYA_ variables."""
+    """Exactly what a worker's environment holds: what is passed on, by rule or because it is named,
+    and the OYA_ variables."""
     passed = {
-        name: text for name, text in environ.items() if name in PASSED or name.startswith("LC_")
+        name: text
+        for name, text in environ.items()
+        if name in PASSED or name.startswith("LC_") or name in named
     }
     passed.setdefault("PATH", os.defpath)
     return passed | {

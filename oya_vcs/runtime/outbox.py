@@ -47,6 +47,11 @@ async def no_gate(_boundary: str, _effect: Effect) -> None:
     """The gate that is always open."""
 
 
+def as_it_is(outcome: Event) -> Event:
+    """The cleaning of outcomes that hold nothing to hide."""
+    return outcome
+
+
 async def always_well() -> bool:
     """The disk that never fails."""
     return True
@@ -65,9 +70,11 @@ class Outbox:
         repo: RepoId,
         gate: Gate = no_gate,
         is_well: Ask = always_well,
+        clean: Callable[[Event], Event] = as_it_is,
     ) -> None:
         """`is_well` tells whether the disk is: a failure is not held against an effect while it is
-        not; the effect is probed and tried until it is."""
+        not; the effect is probed and tried until it is. `clean` takes secrets out of what an
+        outcome says, before it is recorded."""
         self._performers = {kind: one for one in performers for kind in one.kinds}
         self._executor = executor
         self._offer = offer
@@ -75,6 +82,7 @@ class Outbox:
         self._repo = repo
         self._gate = gate
         self._is_well = is_well
+        self._clean = clean
         self._tasks: dict[Key, asyncio.Task[Event]] = {}
         self._doing: set[Key] = set()
         """Under way and without an outcome: cancelling the task ends the effect, loses no fact."""
@@ -156,6 +164,7 @@ class Outbox:
         finally:
             self._doing.discard(key)
             self._was_stopped(key)  # where it ended by itself, whatever we said
+        outcome = self._clean(outcome)
         await self._gate("after", effect)
         await self._offer(outcome)
         await self._gate("recorded", effect)

@@ -74,7 +74,7 @@ class Checks:
                         retryable=True,
                     )
                 if isinstance(ended, Probe):
-                    ended = await self._run(run, effect, who, name)
+                    ended = await self._run(key, run, effect, who, name)
                 if ended.reason is not None:
                     return self._failed(key, effect, name, ended)
         return _passed(key, effect, who)
@@ -125,7 +125,7 @@ class Checks:
                 return run, ended
             number += 1
 
-    async def _run(self, run: Key, effect: RunChecks, who: Judge, name: str) -> Finished:
+    async def _run(self, key: Key, run: Key, effect: RunChecks, who: Judge, name: str) -> Finished:
         await self._checkout.prepare(effect.candidate)
         log = self._log(run, effect, name)
         await asyncio.to_thread(log.parent.mkdir, parents=True, exist_ok=True)
@@ -140,6 +140,7 @@ class Checks:
             wall_ms_max=self._check_ms_max,
             stop_ms=STOP_MS,
             output_bytes_max=OUTPUT_BYTES_MAX,
+            part_of=key,
         )
         ended = await self._runner.run(order, _unrecorded)
         if ended.reason in UNTOLD:

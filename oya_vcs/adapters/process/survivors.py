@@ -56,6 +56,17 @@ def kill_bearers(key: Key) -> bool:
     return bool(bearers)
 
 
+def bearing() -> set[str]:
+    """The keys that processes of this machine carry in their environment."""
+    name = f"{KEY_VARIABLE}=".encode()
+    return {
+        one.removeprefix(name).decode(errors="replace")
+        for pid in pids()
+        for one in environment(pid)
+        if one.startswith(name)
+    }
+
+
 def kill_tree(root: int) -> None:
     """Kill a process and all below it, the process itself last."""
     for pid in sorted(with_descendants({root}), key=root.__eq__):

@@ -84,6 +84,10 @@ class Bubblewrap:
                 "Name the folders that it needs in worker.reads in oya.toml.",
             )
 
+    def missing(self) -> list[Path]:
+        """What is to stay open and is not there."""
+        return [path for path in (*self.reads, *self.writes) if not path.exists()]
+
     async def _try(self, environ: Mapping[str, str], script: str, *words: str) -> str | None:
         """What went wrong with a script in an empty box; None for nothing."""
         process = await asyncio.create_subprocess_exec(

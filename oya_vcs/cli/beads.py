@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.output import Output, duration, table
+from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import beads_of, clock_time, is_live, record, row_data, world_of
+from oya_vcs.cli.running import clocks_of
 from oya_vcs.cli.summary import SHORT, bead_data
 from oya_vcs.cli.wishes import wish
 from oya_vcs.core.beads import Bead, State
@@ -61,12 +63,15 @@ def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
         for row in rows
         if isinstance(one := row.event, AttemptClaimed)
     ]
+    clocks = clocks_of(home_of(arguments), world).get(found.id, {})
+    lines += [f"{name + ':':<11} {shown}" for name, shown in clocks.items()]
     if found.state is State.FAILED and found.detail:
         lines += ["", *(f"  | {line}" for line in found.detail.strip().splitlines())]
     events = [row_data(row) for row in rows]
     data = {
         **bead_data(world, found, live=live),
         "detail": found.detail,
+        "clocks": clocks,
         "slots": slots,
         "events": events,
     }

@@ -16,12 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.process.survivors import memory_bytes
+from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import find_tools, provision
 from oya_vcs.bootstrap import find_plan
 from oya_vcs.cli.asking import ask
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
-from oya_vcs.config import environment, load, templates_folder, tools_folder, user_config
+from oya_vcs.config import (
+    WorkerConfig,
+    environment,
+    load,
+    templates_folder,
+    tools_folder,
+    user_config,
+)
 from oya_vcs.core.world import Keep
 from oya_vcs.errors import ExitCode, JournalCorrupt, NoDaemon, NotFound, OyaError
 from oya_vcs.journal.checkpoint import marks
@@ -92,8 +101,11 @@ def _installation(_arguments: argparse.Namespace) -> Iterator[Finding]:
 
 def _configuration(arguments: argparse.Namespace) -> Iterator[Finding]:
     file = Path(arguments.config) if arguments.config else user_config()
-    load(file, None, "", environment(), {})
+    config = load(file, None, "", environment(), {})
     yield Finding("ok", f"configuration from {file or 'the defaults'} and the environment")
+    if not arguments.repo:
+        home = home_of(arguments).root
+        yield from _workers(config.worker, find_sandbox(config.worker, environment(), {}, home))
 
 
 def _home(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -172,11 +184,37 @@ def _repository(arguments: argparse.Namespace) -> Iterator[Finding]:
         )
     )
     yield Finding("ok", f"{plan.root} is a jj repository; {plan.config.repo.target} is its target")
+    yield from _workers(plan.config.worker, plan.sandbox)
     if plan.config.checks:
         yield Finding("ok", f"checks: {', '.join(plan.config.checks)}")
     else:
         mend = "Name your tests under [checks] in oya.toml and commit it to the target."
         yield Finding("error", "no checks are configured, so nothing may land", mend)
+
+
+def _workers(settings: WorkerConfig, sandbox: Bubblewrap | None) -> Iterator[Finding]:
+    """The limits of workers, what they are given, and whether the sandbox can be made here."""
+    missing = [name for name in settings.env if not environment().get(name)]
+    if missing:
+        mend = "Set it, or take it out of worker.env."
+        yield Finding("warning", f"worker.env names {', '.join(missing)}, which is not set.", mend)
+    limits = f"{settings.wall_ms_max // 1000} s, {settings.output_bytes_max:,} bytes of output"
+    limits += f", {settings.processes_max or 'any number of'} processes"
+    memory = f"{settings.rss_bytes_max:,} bytes" if settings.rss_bytes_max else "any amount"
+    yield Finding("ok", f"limits of an attempt: {limits}, {memory} of memory")
+    enough = memory_bytes()
+    if settings.rss_bytes_max and 0 < enough < settings.rss_bytes_max * settings.slots:
+        mend = "Lower worker.rss_bytes_max or worker.slots."
+        what = f"{settings.slots} workers may take more memory than this machine has ({enough:,})."
+        yield Finding("warning", what, mend)
+    if sandbox is None:
+        yield Finding("ok", "workers run without a sandbox, with the rights of whoever runs this")
+        return
+    asyncio.run(sandbox.require(settings.command, environment()))
+    for path in sandbox.missing():
+        mend = "Correct worker.reads or worker.writes, or make it."
+        yield Finding("warning", f"{path} is not there and will not be in the sandbox.", mend)
+    yield Finding("ok", f"workers run in a sandbox ({sandbox.program}, network {settings.network})")
 
 
 CHECKS: tuple[Check, ...] = (

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_or_empty
+from oya_vcs.cli.running import clocks_of
 from oya_vcs.core.explain import explain
 from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.slots import pool_of
@@ -35,9 +36,11 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
         + (f"process {pid} works on it." if pid else "no daemon works on it now."),
         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No beads yet.",
     ]
-    lines += [
-        f"  {bead.id}: {explain(world, bead, live=pid is not None)}" for bead in waiting[:SHOWN_MAX]
-    ]
+    clocks = clocks_of(home, world)
+    for bead in waiting[:SHOWN_MAX]:
+        lines.append(f"  {bead.id}: {explain(world, bead, live=pid is not None)}")
+        if bead.id in clocks:
+            lines.append("    " + ", ".join(": ".join(one) for one in clocks[bead.id].items()))
     if len(waiting) > SHOWN_MAX:
         lines.append(f"  and {len(waiting) - SHOWN_MAX} more (`oya-vcs bead list`)")
     chain = critical_path(world.graph.unfinished())
@@ -62,6 +65,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
         "open_effects": len(world.open),
         "waiting": {bead.id: explain(world, bead, live=pid is not None) for bead in waiting},
         "longest_chain": chain,
+        "clocks": clocks,
         "repos": {
             repo.id: {
                 "path": repo.path,

@@ -43,6 +43,14 @@ def lives(pid: int, started: int) -> bool:
     return True
 
 
+def memory_bytes() -> int:
+    """What this machine has of memory; 0 where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return 0
+
+
 def kill_bearers(key: Key) -> bool:
     """Kill every process with this OYA_EXECUTION_KEY in its environment, and all below each.
 

@@ -90,9 +90,9 @@ class Bubblewrap:
 
     async def _try(self, environ: Mapping[str, str], script: str, *words: str) -> str | None:
         """What went wrong with a script in an empty box; None for nothing."""
+        walls = await asyncio.to_thread(lambda: [*self._walls(), *self._close()])
         process = await asyncio.create_subprocess_exec(
-            *(self.program, *self._walls(), *self._close(), "--"),
-            *("/bin/sh", "-c", script, "sh", *words),
+            *(self.program, *walls, "--", "/bin/sh", "-c", script, "sh", *words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

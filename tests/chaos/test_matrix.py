@@ -66,7 +66,7 @@ class Siege:
             yield daemon
             return
         chosen: Callable[[Path], bool] = {
-            "reaper": lambda folder: b"reaper.py" in _read(folder / "cmdline"),
+            "reaper": lambda folder: b"reaper/__main__.py" in _read(folder / "cmdline"),
             "worker": lambda folder: b"worker.sh" in _read(folder / "cmdline"),
             "grandchild": lambda folder: _read(folder / "cmdline").startswith(b"sleep\x00300"),
             "program": lambda folder: _parent(folder) == daemon and _is_program(folder),

@@ -291,14 +291,7 @@ async def _running(
     )
     await repository.prepare()
     runner = ReaperRunner(plan.home.runs, clock, plan.secrets)
-    upkeep = Upkeep(
-        runs=plan.home.runs,
-        logs=plan.home.logs,
-        limits=plan.config.logs,
-        open_effects=world.open,
-        live=lambda: runner.live,
-        clock=clock,
-    )
+    upkeep = _upkeep(plan, runner, world)
     outbox = Outbox(
         performers=_performers(plan, repository, runner),
         executor=engine.executor,
@@ -309,9 +302,8 @@ async def _running(
         is_well=partial(_is_well, plan.home),
         clean=partial(cleaned, literals(plan.secrets)),
     )
-    engine.listen(upkeep)
-    engine.listen(outbox)
-    for feed in (Freezer(lambda: engine.world, runner.freeze), *feeds):
+    ours: Sequence[Feed] = (upkeep, outbox, Freezer(lambda: engine.world, runner.freeze))
+    for feed in (*ours, *feeds):
         engine.listen(feed)
     left_open = {key: one for key, one in world.open.items() if one.repo == repository.id}
     life = Life(
@@ -339,6 +331,17 @@ async def _running(
         await asyncio.to_thread(proof.close)
         with suppress(OyaError):  # an engine that failed has told who waits for it
             await checkpointer.take()
+
+
+def _upkeep(plan: Plan, runner: ReaperRunner, world: World) -> Upkeep:
+    return Upkeep(
+        runs=plan.home.runs,
+        logs=plan.home.logs,
+        limits=plan.config.logs,
+        open_effects=world.open,
+        live=lambda: runner.live,
+        clock=SystemClock(),
+    )
 
 
 def read_record(home: Home) -> Restored:

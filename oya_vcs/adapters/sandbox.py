@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from oya_vcs.config import WorkerConfig
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Order
 
-HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108 - hidden, not used
+HIDDEN = ("/home", pwd.getpwuid(0).pw_dir, "/run", "/tmp", "/var/tmp")  # noqa: S108 - hidden
 TRY_S = 20
 """How long an empty box may take; it takes 10 ms."""
 

@@ -43,8 +43,8 @@ class Kept:
 
 
 class Upkeep:
-    """A task and a `Feed`. `open_effects` are those that are open on disk now; `live` gives the
-    runs that somebody waits for."""
+    """A task and a `Feed`, to be told before whoever begins what it hears of. `open_effects` are
+    those that are open on disk now; `live` gives the runs that somebody waits for."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Must not know why they are to end, nor what they write.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 LINUX = sys.platform == "linux"
@@ -83,8 +84,9 @@ class Tree:
             if parent in family and pid not in family:
                 family.add(pid)
                 spared = sparing_box and self.main in (pid, parent)
-                for number in () if spared else numbers:
-                    tell(pid, number)
+                for number in numbers:
+                    if not spared or number == signal.SIGCONT:
+                        tell(pid, number)
             elif 0 < started < born:
                 self._strangers.add(pid)
         return family - {reaper}

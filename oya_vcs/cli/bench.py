@@ -13,20 +13,21 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from oya_vcs.adapters.clock import stopwatch
 from oya_vcs.adapters.jj.program import run_program
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.tracker import read_beads
-from oya_vcs.bench import appends, figures, replays, scheduling, story, workflow
+from oya_vcs.bench import appends, figures, replays, scheduling, story, wishes, workflow
 from oya_vcs.bench.figures import Figure, median
-from oya_vcs.bootstrap import find_plan, open_daemon
+from oya_vcs.bootstrap import Plan, find_plan, open_daemon
 from oya_vcs.cli.demo import make_repository, user_environment
 from oya_vcs.cli.output import Output, table
 from oya_vcs.cli.run import worker_flags
 from oya_vcs.config import Home, environment, tools_folder
+from oya_vcs.core.spec import BeadSpec
 from oya_vcs.errors import ConfigurationInvalid, ExitCode
 from oya_vcs.journal.measure import fill
 
@@ -34,6 +35,8 @@ FILES = 500
 """Files of the repository that beads are measured on."""
 WORKER = 'echo "$OYA_BEAD_ID" > "bench-$OYA_BEAD_ID.txt"'
 """The no-op worker: the least that can land."""
+WISHES = 8
+"""Beads that run, are paused and cancelled."""
 LEAST = {"beads": 2, "steps": 640, "events": 20_000, "rows": 1, "graph": 1_000, "rounds": 1}
 """What can be measured at all."""
 
@@ -79,8 +82,10 @@ def _run(
 ) -> Iterator[Figure]:
     tools = find_tools(tools_folder(), environment())
     yield from asyncio.run(_overhead(folder, tools, arguments.beads, arguments.rounds, say))
-    say(f"{arguments.rounds} rounds of {arguments.steps} steps from {workflow.IN_FLIGHT} tasks")
-    yield from workflow.steps(folder, arguments.steps, arguments.rounds)
+    say(f"{WISHES} running beads are paused and cancelled")
+    yield from asyncio.run(_wishes(folder / "wishes", tools))
+    say(f"{arguments.steps} steps from {workflow.IN_FLIGHT} tasks, then their rows in a plain loop")
+    yield from workflow.steps(folder, arguments.steps)
 
 
 def _journal(
@@ -148,20 +153,33 @@ async def _overhead(
     ]
 
 
-async def _ours(folder: Path, tools: Tools, count: int, slots: int) -> float:
+async def _wishes(folder: Path, tools: Tools) -> list[Figure]:
+    plan, beads = await _prepared(folder, tools, wishes.WORKER, WISHES, WISHES)
+    return await wishes.wishes(plan, beads)
+
+
+async def _prepared(
+    folder: Path, tools: Tools, worker: str, count: int, slots: int
+) -> tuple[Plan, Sequence[BeadSpec]]:
+    """A repository, and beads for it with a worker of one line of sh."""
     repo = folder / "repo"
     await make_repository(repo, tools, files=FILES, check="true")
     beads = folder / "beads.jsonl"
     lines = [json.dumps({"id": f"n{number}", "title": f"N {number}"}) for number in range(count)]
     beads.write_text("\n".join(lines) + "\n", encoding="utf-8")
     script = folder / "worker.sh"
-    script.write_text(f"#!/bin/sh\n{WORKER}\n", encoding="utf-8")
+    script.write_text(f"#!/bin/sh\n{worker}\n", encoding="utf-8")
     script.chmod(0o755)
     flags = worker_flags(str(script), slots)
     plan = await find_plan(Home(folder / "home"), repo, config_file=None, flags=flags)
+    return plan, read_beads(beads).beads
+
+
+async def _ours(folder: Path, tools: Tools, count: int, slots: int) -> float:
+    plan, beads = await _prepared(folder, tools, WORKER, count, slots)
     async with open_daemon(plan) as daemon:
         begin = stopwatch()
-        await daemon.submit(read_beads(beads).beads)
+        await daemon.submit(beads)
         world = await daemon.rest()
         spent = stopwatch() - begin
     if not all(bead.landed for bead in world.beads.values()):

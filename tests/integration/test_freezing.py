@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from oya_vcs.adapters.process.freezing import below
+from oya_vcs.adapters.process.freezing import below, strike
 from oya_vcs.core.events import Reason
 from oya_vcs.ports import Finished
 from tests.processes import SECONDS, Bench, left, nothing, until
@@ -110,6 +111,44 @@ async def test_what_stands_still_can_be_stopped(bench: Bench, agent: str) -> Non
     ended = await bench.runner().outcome(bench.key())
     assert isinstance(ended, Finished)
     assert ended.reason is Reason.INTERRUPTED
+
+
+async def test_a_program_that_has_just_begun_can_be_frozen_and_stopped(bench: Bench) -> None:
+    """Frozen the moment anything is there: the reaper, which waits for its child to become the
+    program, hears a stop all the same and records the end itself."""
+    runner = bench.runner()
+    for number in range(8):
+        name = f"run-{number}"
+        reaper = asyncio.get_running_loop().create_future()
+
+        async def spawned(pid: int, _started: int, reaper: asyncio.Future[int] = reaper) -> None:
+            reaper.set_result(pid)
+
+        running = asyncio.create_task(runner.run(bench.order("sleep", "60", name=name), spawned))
+        pid = await reaper
+        while not await asyncio.to_thread(below, pid):  # noqa: ASYNC110 - as soon as ever it can
+            await asyncio.sleep(0)
+        await runner.freeze(bench.key(name), frozen=True)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert bench.outcome(name)["exit_code"] == -signal.SIGTERM
+
+
+def test_a_fork_that_is_no_program_yet_is_let_be() -> None:
+    """What has the reaper's own arguments is the reaper's fork on its way: it is moving, and not
+    stopped."""
+    code = "import os, time; os.fork(); os.write(1, b'.'); time.sleep(60)"
+    argv = [sys.executable, "-c", code]
+    parent = subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert parent.stdout is not None
+        assert parent.stdout.read(2) == b".."
+        assert strike(parent.pid)
+        assert b"T" not in [state for _, state in below(parent.pid)]
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.communicate()
 
 
 async def test_a_run_that_is_not_here_is_no_error(bench: Bench) -> None:

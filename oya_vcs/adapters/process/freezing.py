@@ -4,8 +4,9 @@ later where it was (SIGCONT).
 The reaper is not stopped: it goes on to hold the lifeline, and a stop, or the daemon's death, ends
 a frozen tree as any other, for SIGKILL needs nobody awake. Parents are stopped before their
 children and go on after them, so that no shell sees a child stop. A process that is waiting for the
-disk, or was just forked, is found by another look. Where there is no /proc (macOS) nothing is
-found: the program goes on.
+disk, or was just forked, is found by another look; so is a child of the reaper that has yet to
+become the program, for the reaper waits for it to do so and would stand still with it. Where there
+is no /proc (macOS) nothing is found: the program goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from oya_vcs.adapters.process.survivors import pids, stat_fields, tell
+from oya_vcs.adapters.process.survivors import PROC, pids, stat_fields, tell
 from oya_vcs.core.ids import Key
 from oya_vcs.ports import Clock
 
@@ -91,9 +92,11 @@ class Frost:
 
 def strike(reaper: int) -> bool:
     """Stop everything below the reaper that moves; whether there was anything."""
+    itself = cmdline(reaper)
     moving = [pid for pid, state in below(reaper) if state not in b"TtZX"]
     for pid in moving:
-        tell(pid, signal.SIGSTOP)
+        if cmdline(pid) != itself:
+            tell(pid, signal.SIGSTOP)
     return bool(moving)
 
 
@@ -101,6 +104,14 @@ def let_go(reaper: int) -> None:
     """Let everything below the reaper go on, children first."""
     for pid, _ in reversed(below(reaper)):
         tell(pid, signal.SIGCONT)
+
+
+def cmdline(pid: int) -> bytes:
+    """The arguments of a process; empty where it is gone."""
+    try:
+        return PROC.joinpath(str(pid), "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def below(root: int) -> list[tuple[int, bytes]]:

@@ -84,8 +84,8 @@ def _run(
     yield from asyncio.run(_overhead(folder, tools, arguments.beads, arguments.rounds, say))
     say(f"{WISHES} running beads are paused and cancelled")
     yield from asyncio.run(_wishes(folder / "wishes", tools))
-    say(f"{arguments.steps} steps from {workflow.IN_FLIGHT} tasks, then their rows in a plain loop")
-    yield from workflow.steps(folder, arguments.steps)
+    say(f"{arguments.rounds} rounds of {arguments.steps} steps from {workflow.IN_FLIGHT} tasks")
+    yield from workflow.steps(folder, arguments.steps, arguments.rounds)
 
 
 def _journal(

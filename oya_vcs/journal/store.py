@@ -45,7 +45,7 @@ from oya_vcs.journal.driver import (
 from oya_vcs.journal.lookup import KeyLookup
 from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.schema import HighWater, checked_tail, create
-from oya_vcs.journal.transaction import Transactions, chained
+from oya_vcs.journal.transaction import Rows, Transactions, chained
 from oya_vcs.ports import Recorded
 
 BATCH_ROWS = 512
@@ -79,6 +79,14 @@ class _Append(NamedTuple):
     """The tables of beads are made anew, with `beads` in them."""
 
 
+class _Batch(NamedTuple):
+    """What becomes one transaction: appends, their rows behind the batch before, the last mark."""
+
+    appends: list[_Append]
+    rows: Rows
+    mark: HighWater
+
+
 class SqliteJournal:
     """`ports.Journal` on one SQLite file. The caller holds the `HomeLock` of its folder.
 
@@ -98,6 +106,8 @@ class SqliteJournal:
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._refusal: _Refusal | None = None
         self._closed = False
+        self._ending = False
+        """The writer has met the end of the queue."""
         self._unfolded_rows = 0
         self._unfolded_commits = 0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
@@ -178,76 +188,93 @@ class SqliteJournal:
     # Below runs on the writer thread only.
 
     def _run(self) -> None:
-        closed = False
         try:
-            closed = self._serve()
+            self._serve()
         finally:
-            if closed and self._refusal is None:
+            if self._ending and self._refusal is None:
                 self._connection.close()
             else:
                 with suppress(SqliteError):
                     abandon(self._connection, self.path)
-            if not closed:
+            if not self._ending:
                 self._refuse_until_closed()
 
-    def _serve(self) -> bool:
-        """Commit until closed (True) or until the journal takes no more (False)."""
-        while self._refusal is None:
+    def _serve(self) -> None:
+        """Commit until the end of the queue, or until the journal takes no more.
+
+        What gathered while a batch was synced is made ready before the event loop hears of that
+        batch: the loop is busy from then on, and the disk need not wait for it.
+        """
+        batch = self._next(wait=True)
+        while batch is not None:
+            refusal = self._refusal or self._commit(batch)
+            following = None
             try:
-                first = self._queue.get(timeout=IDLE_S if self._unfolded_commits else None)
+                if refusal is None:
+                    following = self._next(wait=False)
+            finally:
+                _settle(batch.appends, refusal)
+            if refusal is not None:
+                return
+            if self._unfolded_rows >= FOLD_ROWS or self._unfolded_commits >= FOLD_COMMITS:
+                self._fold()
+            batch = following or self._next(wait=True)
+
+    def _next(self, *, wait: bool) -> _Batch | None:
+        """What waits, made ready, up to the size of a batch; None at the end, after a failure, and
+        where nothing waits and it is not to be waited for."""
+        appends: list[_Append] = []
+        rows = 0
+        while rows < BATCH_ROWS and not self._ending and self._refusal is None:
+            if self._queue.empty() and (appends or not wait):
+                break
+            try:
+                item = self._queue.get(timeout=IDLE_S if self._unfolded_commits else None)
             except queue.Empty:
                 self._fold()
                 continue
-            if first is None:
-                return True
-            batch, closing = self._gathered(first)
-            try:
-                refusal = self._refusal or self._commit(batch)
-            except BaseException:
-                self._rollback()
-                self._refusal = self._death()
-                _settle(batch, self._refusal)
-                raise
-            _settle(batch, refusal)
-            if closing:
-                return True
-            if self._unfolded_rows >= FOLD_ROWS or self._unfolded_commits >= FOLD_COMMITS:
-                self._fold()
-        return False
-
-    def _gathered(self, first: _Append) -> tuple[list[_Append], bool]:
-        """What waits, up to the size of a batch; and whether the end stood behind it."""
-        batch = [first]
-        rows = len(first.rows)
-        while rows < BATCH_ROWS and not self._queue.empty():
-            item = self._queue.get()
             if item is None:
-                return batch, True
-            batch.append(item)
-            rows += len(item.rows)
-        return batch, False
-
-    def _commit(self, batch: Sequence[_Append]) -> _Refusal | None:
-        """One transaction, or the refusal that ends the journal's life."""
-        rows, mark = chained([(item.at_ms, item.rows) for item in batch], self._mark)
-        beads = [(item.beads, item.anew) for item in batch]
-        if not rows.columns and not any(item.anew for item in batch):
+                self._ending = True
+            else:
+                appends.append(item)
+                rows += len(item.rows)
+        if not appends:
             return None
         try:
-            self._transactions.commit(rows, mark, beads)
+            chain, mark = chained([(item.at_ms, item.rows) for item in appends], self._mark)
+        except BaseException:
+            self._die(appends)
+            raise
+        return _Batch(appends, chain, mark)
+
+    def _commit(self, batch: _Batch) -> _Refusal | None:
+        """One transaction, or the refusal that ends the journal's life."""
+        appends, rows, mark = batch
+        if not rows.columns and not any(item.anew for item in appends):
+            return None
+        try:
+            self._transactions.commit(rows, mark, [(item.beads, item.anew) for item in appends])
         except IntegrityError:
             self._rollback()
-            self._refusal = partial(Bug, self._culprit(batch), "Nothing of the batch was kept.")
+            self._refusal = partial(Bug, self._culprit(appends), "Nothing of the batch was kept.")
             return self._refusal
         except SqliteError as error:
             self._rollback()
             self._refusal = self._blamed(error)
             return self._refusal
+        except BaseException:
+            self._die(appends)
+            raise
         self._unfolded_rows += mark.seq - self._mark.seq
         self._unfolded_commits += 1
         self.commits += 1
         self._mark = mark
         return None
+
+    def _die(self, appends: Sequence[_Append]) -> None:
+        self._rollback()
+        self._refusal = self._death()
+        _settle(appends, self._refusal)
 
     def _death(self) -> _Refusal:
         return partial(

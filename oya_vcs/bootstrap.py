@@ -11,10 +11,12 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from oya_vcs import __version__
 from oya_vcs.adapters import jj
@@ -46,13 +48,12 @@ from oya_vcs.config import (
     user_config,
 )
 from oya_vcs.config.secrets import secret_values
-from oya_vcs.core import events as e
 from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.policy import Policy, Rules
 from oya_vcs.core.queues import Strategy
 from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
-from oya_vcs.errors import ConfigurationInvalid, OyaError, WorldFailed
+from oya_vcs.errors import ConfigurationInvalid, JournalCorrupt, WorldFailed
 from oya_vcs.journal.disk import require_well
 from oya_vcs.journal.lock import HomeLock
 from oya_vcs.journal.proof import Proof
@@ -60,14 +61,18 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.ports import Answer, Feed
+from oya_vcs.ports import Answer, Feed, Journal
 from oya_vcs.runtime import wishes
 from oya_vcs.runtime.checkpointer import Checkpointer
-from oya_vcs.runtime.daemon import Daemon, Life
-from oya_vcs.runtime.engine import Engine, tick
-from oya_vcs.runtime.freezing import Freezer
-from oya_vcs.runtime.lives import Lives
-from oya_vcs.runtime.outbox import Gate, Outbox, no_gate
+from oya_vcs.runtime.daemon import Daemon, granted
+from oya_vcs.runtime.door import Life
+from oya_vcs.runtime.engine import Engine
+from oya_vcs.runtime.executor import Executor
+from oya_vcs.runtime.freezing import Freeze, Freezer
+from oya_vcs.runtime.outbox import Gate, no_gate
+from oya_vcs.runtime.reconcile import Eyes
+from oya_vcs.runtime.supervisor import Child, Ready
+from oya_vcs.runtime.tree import Parts, Tree
 
 log = logging.getLogger(__name__)
 
@@ -228,41 +233,19 @@ async def open_daemon(
     """Take the home, read the record, take up what a dead daemon left, and run until the block
     ends. `show` is handed the state at the beginning of each life, `say` sentences for people.
 
-    While the disk refuses the journal the daemon waits, and goes on by itself (`runtime/lives.py`).
-    On the way out workers are stopped and waited for; what they had not finished stays open in the
-    record and is taken up by the next daemon. Raises Locked where another daemon has the home.
+    While the disk refuses the journal the daemon waits, and goes on by itself
+    (`runtime/record.py`). On the way out programs are stopped, everything else may come to its end
+    (B6: within 25 s), and a checkpoint is taken; what was not finished stays open in the record and
+    is taken up by the next daemon. Raises Locked where another daemon has the home, and, inside or
+    at the end, what the tree fell of.
     """
-
-    @asynccontextmanager
-    async def begin() -> AsyncIterator[Life]:
-        journal = await asyncio.to_thread(SqliteJournal, plan.home.journal)
-        try:
-            async with _running(plan, journal, feeds, gate) as life:
-                show(life.engine.world)
-                yield life
-        finally:
-            await asyncio.to_thread(journal.close)
-
-    ask = partial(asyncio.to_thread, require_well, plan.home.root)
+    answers: dict[str, Answer] = {"about": _about}
     with HomeLock(plan.home.lock), quiet(literals(plan.secrets)), watched_by_descriptor():
-        async with Lives(begin=begin, ask=ask, clock=SystemClock(), say=say) as lives:
-            daemon = Daemon(lives)
-            async with _hearing(plan.home, {"about": _about, **wishes.answers(daemon.grant)}, say):
-                yield daemon
-
-
-@asynccontextmanager
-async def _hearing(
-    home: Home, answers: Mapping[str, Answer], say: Callable[[str], None]
-) -> AsyncIterator[None]:
-    """Hear commands while the block runs. A file system without sockets costs them, not the
-    work."""
-    async with AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(ControlSocket(home.socket, answers))
-        except WorldFailed as error:
-            say(f"{error.message} {error.hint}")
-        yield
+        tree = Tree(await _parts(plan, feeds, gate, show, say, answers))
+        answers["tree"] = partial(_drawn, tree)
+        answers |= wishes.answers(partial(granted, tree.door))
+        async with tree:
+            yield Daemon(tree, await tree.door.holder())
 
 
 async def _about(_fields: Mapping[str, object]) -> object:
@@ -270,75 +253,128 @@ async def _about(_fields: Mapping[str, object]) -> object:
     return {"pid": os.getpid(), "version": __version__}
 
 
-@asynccontextmanager
-async def _running(
-    plan: Plan, journal: SqliteJournal, feeds: Sequence[Feed], gate: Gate
-) -> AsyncIterator[Life]:
-    clock = SystemClock()
-    restored = await asyncio.to_thread(read_record, plan.home)
-    world = restored.world
-    await journal.refill(everything(world))
-    engine = Engine(world=world, journal=journal, clock=clock, policy=plan.policy, seq=restored.seq)
-    checkpointer = Checkpointer(
-        engine=engine,
-        encode=encode,
-        write=partial(keep, plan.home.journal, plan.home.checkpoints),
-        clock=clock,
-        seq=restored.since,
-    )
+async def _drawn(tree: Tree, _fields: Mapping[str, object]) -> object:
+    """The supervision tree."""
+    return msgspec.to_builtins(tree.nodes())
+
+
+async def _hear(
+    home: Home, answers: Mapping[str, Answer], say: Callable[[str], None], ready: Ready
+) -> None:
+    """A child: hears commands. A file system without sockets costs them, not the work."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(ControlSocket(home.socket, answers))
+        except WorldFailed as error:
+            say(f"{error.message} {error.hint}")
+        ready()
+        await asyncio.Event().wait()
+
+
+async def _parts(
+    plan: Plan,
+    feeds: Sequence[Feed],
+    gate: Gate,
+    show: Callable[[World], None],
+    say: Callable[[str], None],
+    answers: Mapping[str, Answer],
+) -> Parts:
+    home, clock = plan.home, SystemClock()
     repository = await open_repository(
-        plan.root, workspaces=plan.home.workspaces, programs=plan.programs
+        plan.root, workspaces=home.workspaces, programs=plan.programs
     )
     await repository.prepare()
-    runner = ReaperRunner(plan.home.runs, clock, plan.secrets)
-    upkeep = _upkeep(plan, runner, world)
-    outbox = Outbox(
-        performers=_performers(plan, repository, runner),
-        executor=engine.executor,
-        offer=engine.offer,
+
+    async def ask() -> None:
+        await asyncio.to_thread(require_well, home.root)
+        await repository.prepare()
+
+    checkpointer = Checkpointer(
+        encode=encode, write=partial(keep, home.journal, home.checkpoints), clock=clock
+    )
+    runner = ReaperRunner(home.runs, clock, plan.secrets)
+    upkeep = _upkeep(plan, runner)
+    workspaces = workspaces_of(home, repository, plan.config.repo.target)
+    return Parts(
         clock=clock,
+        say=say,
+        open_journal=partial(asyncio.to_thread, SqliteJournal, home.journal),
+        ask=ask,
+        begin=partial(_begin, plan, repository.id, checkpointer, upkeep, runner.freeze),
+        checkpointer=checkpointer,
+        performers=_performers(plan, repository, runner, workspaces),
         repo=repository.id,
+        eyes=Eyes(runs=runner.sights, folders=workspaces.folders, listed=workspaces.listed),
+        lease_ms=plan.config.worker.lease_ms,
+        kill=runner.kill,
+        feeds=feeds,
         gate=gate,
-        is_well=partial(_is_well, plan.home),
+        is_well=partial(_is_well, home),
         clean=partial(cleaned, literals(plan.secrets)),
+        show=show,
+        edges=[
+            Child(name="socket", run=partial(_hear, home, answers, say)),
+            Child(name="upkeep", run=partial(_keep_up, upkeep)),
+        ],
     )
-    ours: Sequence[Feed] = (upkeep, outbox, Freezer(lambda: engine.world, runner.freeze))
-    for feed in (*ours, *feeds):
-        engine.listen(feed)
-    left_open = {key: one for key, one in world.open.items() if one.repo == repository.id}
-    life = Life(
-        engine=engine,
-        repo=repository.id,
-        root=plan.root,
-        target=plan.config.repo.target,
-        resumed=len(left_open),
+
+
+@asynccontextmanager
+async def _begin(
+    plan: Plan,
+    repo: RepoId,
+    checkpointer: Checkpointer,
+    upkeep: Upkeep,
+    freeze: Freeze,
+    journal: Journal,
+    executor: Executor,
+) -> AsyncIterator[Life]:
+    """An engine's life: the state from checkpoint and tail, and the proof of what is before it."""
+    restored = await asyncio.to_thread(read_record, plan.home)
+    await journal.refill(everything(restored.world))
+    engine = Engine(
+        world=restored.world,
+        journal=journal,
+        clock=SystemClock(),
+        policy=plan.policy,
+        seq=restored.seq,
+        executor=executor,
     )
-    outbox.recover(left_open, world.stops)
-    beside = [
-        asyncio.create_task(tick(engine, clock), name="ticker"),
-        asyncio.create_task(checkpointer.run(), name="checkpointer"),
-        asyncio.create_task(upkeep.run(), name="upkeep"),
-    ]
-    proof = Proof(plan.home.journal, restored.since, journal.refuse)
+    checkpointer.watch(engine, restored.since)
+    upkeep.watch(restored.world.open)
+    engine.listen(upkeep)
+    freezer = Freezer(lambda: engine.world, freeze)
+    engine.listen(freezer)
+    freezer.look_again()
+    loop = asyncio.get_running_loop()
+
+    def damaged(error: JournalCorrupt) -> None:
+        loop.call_soon_threadsafe(engine.end, error)
+
+    proof = Proof(plan.home.journal, restored.since, damaged)
     try:
-        await _greet(life)
-        yield life
+        yield Life(
+            engine=engine,
+            repo=repo,
+            root=plan.root,
+            target=plan.config.repo.target,
+            resumed=sum(one.repo == repo for one in restored.world.open.values()),
+        )
     finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
-        await outbox.close()
         await asyncio.to_thread(proof.close)
-        with suppress(OyaError):  # an engine that failed has told who waits for it
-            await checkpointer.take()
 
 
-def _upkeep(plan: Plan, runner: ReaperRunner, world: World) -> Upkeep:
+async def _keep_up(upkeep: Upkeep, ready: Ready) -> None:
+    """A child: removes what runs that are over left."""
+    ready()
+    await upkeep.run()
+
+
+def _upkeep(plan: Plan, runner: ReaperRunner) -> Upkeep:
     return Upkeep(
         runs=plan.home.runs,
         logs=plan.home.logs,
         limits=plan.config.logs,
-        open_effects=world.open,
         live=lambda: runner.live,
         clock=SystemClock(),
     )
@@ -358,29 +394,10 @@ async def _is_well(home: Home) -> bool:
     return True
 
 
-async def _greet(life: Life) -> None:
-    """Register the repository and what this daemon works by, and let a queue that was paused look
-    again."""
-    known, policy = life.engine.world.repos.get(life.repo), life.engine.policy
-    now = (life.target, policy.slots, policy.rules)
-    if known is None or (known.target, known.total, known.rules) != now:
-        event = e.RepoRegistered(
-            repo=life.repo,
-            path=str(life.root),
-            target=life.target,
-            slots=policy.slots,
-            rules=policy.rules,
-        )
-        await life.engine.offer(event)
-    if known is not None and (known.queue.paused or known.queue.held):
-        await life.engine.offer(e.QueueResumed(repo=life.repo))
-
-
 def _performers(
-    plan: Plan, repository: JjRepository, runner: ReaperRunner
+    plan: Plan, repository: JjRepository, runner: ReaperRunner, workspaces: JjWorkspaces
 ) -> tuple[JjWorkspaces, CommandWorkers, LocalForge]:
     home, config = plan.home, plan.config
-    workspaces = workspaces_of(home, repository, config.repo.target)
     workers = CommandWorkers(
         runner,
         settings=config.worker,

@@ -130,6 +130,19 @@ class Interrupted(OyaError):
         )
 
 
+class Stopped(OyaError):
+    """What was asked to act was stopped, or what it stands on; nothing more of the call is done."""
+
+    code = "stopped"
+
+
+class GaveUp(OyaError):
+    """Our fault: a part of the daemon failed again and again, and starting it anew did not help.
+    The message names it, and its last error; the process ends."""
+
+    code = "gave_up"
+
+
 class Bug(OyaError):
     """Our fault: a broken invariant. Never caught to go on."""
 

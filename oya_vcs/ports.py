@@ -6,7 +6,7 @@ contract suite (`tests/contract`) that runs on both, for the record and for the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -209,6 +209,15 @@ class Finished:
     exit_code: int | None
     detail: str
     tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look at a run shows: whether its recorded process lives (None: none is recorded yet),
+    and a mark that changes whenever it makes progress."""
+
+    alive: bool | None
+    mark: Hashable
 
 
 Spawned = Callable[[int, int], Awaitable[None]]

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.memory import Check, Files, MemoryPerformer, Outside, Work, Worker
@@ -26,8 +27,10 @@ from oya_vcs.core.world import World
 from oya_vcs.errors import WorldFailed
 from oya_vcs.journal.replay import replay
 from oya_vcs.ports import Report
-from oya_vcs.runtime.engine import Engine, tick
+from oya_vcs.runtime.door import Door, Life
+from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.ticker import Ticker
 
 REPO = RepoId("repo-1")
 
@@ -122,22 +125,31 @@ class Daemon:
         self.watch(engine)
         await self.journal.refill(everything(world))
         outbox.recover(world.open, world.stops)
-        ticking = asyncio.create_task(tick(engine, self.clock))
+        door = Door()
+        ticking = asyncio.create_task(Ticker(door, self.clock).run(lambda: None))
+        life = Life(engine=engine, repo=REPO, root=Path(), target="main", resumed=0)
         try:
-            if REPO not in world.repos:
-                await engine.offer(e.RepoRegistered(repo=REPO, path="/memory", target="main"))
-            for bead in beads:
-                if (event := take_in(world, REPO, bead).event) is not None:
-                    await engine.offer(event)
-            for fact in facts:
-                await engine.offer(fact)
-            await engine.offer(e.Ticked())
-            await self._rest_or_die(engine, kill)
+            with door.held(life):
+                await self._live(engine, kill, beads, facts)
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
-            await outbox.close()
+            await outbox.close(drain_ms=0)
         return world
+
+    async def _live(
+        self, engine: Engine, kill: Kill, beads: Iterable[BeadSpec], facts: Iterable[e.Event]
+    ) -> None:
+        world = engine.world
+        if REPO not in world.repos:
+            await engine.offer(e.RepoRegistered(repo=REPO, path="/memory", target="main"))
+        for bead in beads:
+            if (event := take_in(world, REPO, bead).event) is not None:
+                await engine.offer(event)
+        for fact in facts:
+            await engine.offer(fact)
+        await engine.offer(e.Ticked())
+        await self._rest_or_die(engine, kill)
 
     async def _rest_or_die(self, engine: Engine, kill: Kill) -> None:
         settled = asyncio.create_task(engine.settled())

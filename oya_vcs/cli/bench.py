@@ -1,4 +1,4 @@
-"""`oya-vcs bench [all|run|journal|core]`: what oya-vcs costs beyond what it stands on.
+"""`oya-vcs bench [all|run|journal|core|runtime]`: what oya-vcs costs beyond what it stands on.
 
 Each figure stands beside a baseline that was measured in the same run. Times are of this machine
 and this hour; the ratios are what counts.
@@ -20,7 +20,16 @@ from oya_vcs.adapters.clock import stopwatch
 from oya_vcs.adapters.jj.program import run_program
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.tracker import read_beads
-from oya_vcs.bench import appends, figures, replays, scheduling, story, wishes, workflow
+from oya_vcs.bench import (
+    appends,
+    figures,
+    parts,
+    replays,
+    scheduling,
+    story,
+    wishes,
+    workflow,
+)
 from oya_vcs.bench.figures import Figure, median
 from oya_vcs.bootstrap import Plan, find_plan, open_daemon
 from oya_vcs.cli.demo import make_repository, user_environment
@@ -49,11 +58,11 @@ def bench(arguments: argparse.Namespace, output: Output) -> ExitCode:
     for name, least in LEAST.items():
         if getattr(arguments, name) < least:
             raise ConfigurationInvalid("Too few to measure.", f"Give --{name} from {least:,}.")
-    parts = tuple(_PARTS) if arguments.what == "all" else (arguments.what,)
+    chosen = tuple(_PARTS) if arguments.what == "all" else (arguments.what,)
     found: list[Figure] = []
     folder = Path(tempfile.mkdtemp(prefix="oya-vcs-bench-", dir=arguments.dir))
     try:
-        for part in parts:
+        for part in chosen:
             measured = list(_PARTS[part](folder, arguments, output.say))
             if arguments.write:
                 rows = [figures.HEAD, *(one.cells() for one in measured)]
@@ -71,7 +80,7 @@ def bench(arguments: argparse.Namespace, output: Output) -> ExitCode:
 def _said(part: str, arguments: argparse.Namespace) -> str:
     flags = " ".join(f"--{name} {getattr(arguments, name)}" for name in _FLAGS[part])
     return (
-        f"`oya-vcs bench {part} {flags} --rounds {arguments.rounds}`, Python"
+        f"`oya-vcs bench {part} {flags}{' ' * bool(flags)}--rounds {arguments.rounds}`, Python"
         f" {platform.python_version()}, {platform.system()} {platform.machine()},"
         f" {os.cpu_count()} processors, load average {os.getloadavg()[1]:.1f} over 5 minutes:"
     )
@@ -122,8 +131,22 @@ def _core(
     yield from scheduling.queued(count, rounds)
 
 
-_PARTS = {"run": _run, "journal": _journal, "core": _core}
-_FLAGS = {"run": ("beads", "steps"), "journal": ("events", "rows"), "core": ("graph",)}
+def _runtime(
+    _folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    say(f"messages: {arguments.rounds} rounds of {parts.MESSAGES:,}")
+    yield from parts.messages(arguments.rounds)
+    say(f"{parts.CRASHES:,} injected crashes")
+    yield from parts.restarts()
+
+
+_PARTS = {"run": _run, "journal": _journal, "core": _core, "runtime": _runtime}
+_FLAGS = {
+    "run": ("beads", "steps"),
+    "journal": ("events", "rows"),
+    "core": ("graph",),
+    "runtime": (),
+}
 """Of each part the flags that say how much of it is measured."""
 
 

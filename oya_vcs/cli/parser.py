@@ -228,7 +228,14 @@ def _workspaces(commands: Commands) -> None:
 
 
 def _health(commands: Commands) -> None:
-    _add(commands, "status", "say what runs, what waits and why")
+    status = _add(
+        commands,
+        "status",
+        "say what runs, what waits and why",
+        "--tree asks the running daemon for its parts: what each does, since when, how often it\n"
+        "was started again, and its last error. Exit code 6 where no daemon runs.",
+    )
+    status.add_argument("--tree", action="store_true", help="show the running daemon's parts")
     doctor = _add(commands, "doctor", "check tools, configuration, disk and journal")
     doctor.add_argument(
         "--fix", action="store_true", help="install jj and git privately if missing"
@@ -245,10 +252,15 @@ def _bench(commands: Commands) -> None:
         "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
         " SQLite loops.\n"
-        "core: graphs and queues of beads against bare counters, networkx and heaps.",
+        "core: graphs and queues of beads against bare counters, networkx and heaps.\n"
+        "runtime: messages of actors and injected crashes, against bare queues and the back-off.",
     )
     bench.add_argument(
-        "what", nargs="?", choices=("all", "run", "journal", "core"), default="all", help="(all)"
+        "what",
+        nargs="?",
+        choices=("all", "run", "journal", "core", "runtime"),
+        default="all",
+        help="(all)",
     )
     for flag, default, what in (
         ("--beads", 60, "beads of `run`, over its rounds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,9 @@ from oya_vcs.runtime.outbox import Gate, no_gate
 NOTHING = 'Give it lines such as {"id": "a", "title": "Do a"}; closed beads are done.'
 """What to do with a file in which there is nothing to do."""
 
+STOP_S_MAX = 30
+"""How long a daemon may take to stop (REQUIREMENTS B6)."""
+
 
 def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Submit, work, land; end when nothing more can be done. 0 when every bead of the file has
@@ -41,7 +45,10 @@ def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
             flags=worker_flags(arguments.worker, arguments.slots),
         )
     )
-    world = asyncio.run(work(plan, file, output))
+    try:
+        world = asyncio.run(work(plan, file, output))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     answer = summary(world, [spec.id for spec in file.beads], plan.policy.repo, plan.tools.jj)
     output.answer("run", answer.data, answer.text, ok=answer.ok)
     return ExitCode.DONE if answer.ok else ExitCode.WORK_FAILED
@@ -55,12 +62,22 @@ def worker_flags(worker: str | None, slots: int | None) -> Mapping[str, object]:
 async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate) -> World:
     """Run a daemon on the plan until the file's beads are at rest, and show how it goes.
 
-    Raises Interrupted, with every worker stopped, on SIGINT, SIGTERM and SIGHUP.
+    Raises Interrupted, with every worker stopped, on SIGINT, SIGTERM and SIGHUP; a second signal
+    changes nothing. What hangs beyond STOP_S_MAX is shown on stderr, and ends the process with 1.
     """
     working = asyncio.ensure_future(_work(plan, file, output, gate))
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            faulthandler.dump_traceback_later(STOP_S_MAX, exit=True)
+            working.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, working.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         return await working
     except asyncio.CancelledError:

@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.cli.asking import ask
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.cli.running import clocks_of
+from oya_vcs.cli.tree import drawn
+from oya_vcs.config import Home
 from oya_vcs.core.explain import explain
 from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.slots import pool_of
@@ -27,6 +31,8 @@ ENDS_SHOWN = 3
 def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Print it. A home without a journal is empty, which is no error."""
     home = home_of(arguments)
+    if arguments.tree:
+        return _tree(home, output)
     pid = holder(home.lock)
     world = world_or_empty(arguments)
     counts = Counter(str(bead.state) for bead in world.beads.values())
@@ -84,3 +90,10 @@ def _ends(chain: Sequence[str]) -> str:
     if len(chain) <= 2 * ENDS_SHOWN:
         return ", ".join(chain)
     return f"{', '.join(chain[:ENDS_SHOWN])}, … {', '.join(chain[-ENDS_SHOWN:])}"
+
+
+def _tree(home: Home, output: Output) -> ExitCode:
+    """The parts of the running daemon. Raises NoDaemon where there is none."""
+    data = ask(home, "tree")
+    output.answer("status-tree", data, drawn(data, SystemClock().now_ms()))
+    return ExitCode.DONE

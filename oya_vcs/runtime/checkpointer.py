@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from oya_vcs.core.world import World
 from oya_vcs.errors import JournalCorrupt, OyaError, WorldFailed
@@ -28,7 +29,7 @@ LOOK_MS = 1_000
 
 
 class Checkpointer:
-    """Takes checkpoints of one engine's state. `seq` is the event of the newest one there is.
+    """Takes checkpoints of the state of the engine that it was told to `watch` last.
 
     `encode` runs on the loop, where nothing can change the state meanwhile; `write` (seq, bytes) in
     a thread, when that event is on disk.
@@ -37,31 +38,38 @@ class Checkpointer:
     def __init__(
         self,
         *,
-        engine: Engine,
         encode: Callable[[World], bytes],
         write: Callable[[int, bytes], object],
         clock: Clock,
-        seq: int,
     ) -> None:
-        self._engine = engine
+        self._engine: Engine | None = None
         self._encode = encode
         self._write = write
         self._clock = clock
-        self._seq = seq
-        self._tried = seq
+        self._seq = self._tried = 0
         self._at_ms = clock.now_ms()
         self._writing: asyncio.Task[object] | None = None
         self._taking = asyncio.Lock()
 
-    async def run(self) -> None:
-        """Take one whenever it is due, until cancelled; no more once the engine has failed."""
+    def watch(self, engine: Engine, seq: int) -> None:
+        """Take them of this engine from now on. `seq` is the event of the newest one there is."""
+        self._engine = engine
+        self._seq = self._tried = seq
+        self._at_ms = self._clock.now_ms()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Take one whenever it is due, until cancelled; none of an engine that has failed."""
+        ready()
         while True:
             await self._clock.sleep(LOOK_MS)
             if self._is_due():
-                try:
+                with suppress(OyaError):  # the engine tells whoever waits for it
                     await self.take()
-                except OyaError:
-                    return  # the engine tells whoever waits for it
+
+    async def finish(self) -> None:
+        """Take the last one, of all that is on record."""
+        with suppress(OyaError):  # as above
+            await self.take()
 
     async def take(self) -> bool:
         """Take one now; returns whether there is one of the state as it was at the call.
@@ -72,9 +80,12 @@ class Checkpointer:
         async with self._taking:
             if self._writing is not None:  # its taker was cancelled, and the thread went on
                 await asyncio.wait({self._writing})
-            if self._seq == self._engine.seq:
+            engine = self._engine
+            if engine is None:
+                return False
+            if self._seq == engine.seq:
                 return True
-            captured = await self._engine.capture(self._encode)
+            captured = await engine.capture(self._encode)
             if captured is None:
                 return False
             seq, image = captured
@@ -89,6 +100,8 @@ class Checkpointer:
             return True
 
     def _is_due(self) -> bool:
+        if self._engine is None or self._engine.failure is not None:
+            return False
         events = self._engine.seq - self._tried
         return events >= max(EVERY_EVENTS, len(self._engine.world.beads)) or (
             events > 0 and self._clock.now_ms() - self._at_ms >= EVERY_MS

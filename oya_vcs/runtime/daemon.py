@@ -1,50 +1,50 @@
 """The daemon as its user drives it: beads in, and wait until nothing more can be done.
 
-Knows the engine and its lives; who builds them is `bootstrap`'s business.
+Knows the tree and its door; who builds them is `bootstrap`'s business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.ordering import order
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.supervision import Node
 from oya_vcs.core.wishes import Wish
 from oya_vcs.core.world import World
-from oya_vcs.runtime.engine import Engine
-from oya_vcs.runtime.lives import Lives
+from oya_vcs.runtime.door import Door, Life
+from oya_vcs.runtime.tree import Tree
 from oya_vcs.runtime.wishes import Told, grant
 
 
-@dataclass(slots=True, kw_only=True)
-class Life:
-    """What the daemon is between two failures of its disk: the repository, and its engine."""
-
-    engine: Engine
-    repo: RepoId
-    root: Path
-    target: str
-    resumed: int
+async def granted(door: Door, wish: Wish) -> list[Told]:
+    """What a person asks of beads (`runtime/wishes.py`); returns after the fsync. Raises NotFound,
+    with nothing recorded, where a bead is not known."""
+    return await door.ask(lambda life: grant(life.engine, wish))
 
 
 class Daemon:
-    """A running daemon of one repository, over all its lives. Made by `open_daemon`."""
+    """A running daemon of one repository, over all lives of its engine. Made by `open_daemon`."""
 
-    def __init__(self, lives: Lives[Life]) -> None:
-        self._lives = lives
-        self.resumed = lives.life.resumed
+    def __init__(self, tree: Tree, life: Life) -> None:
+        """`life` is the first one."""
+        self._tree = tree
+        self._life = life
+        self.resumed = life.resumed
         """Effects that an earlier process left open."""
         self.notes: list[str] = []
 
+    def tree(self) -> Node:
+        """The supervision tree as it is now."""
+        return self._tree.nodes()
+
     @property
     def world(self) -> World:
-        """The state as of now."""
-        return self._lives.life.engine.world
+        """The state as of now; between two lives that of the last one."""
+        self._life = self._tree.door.now or self._life
+        return self._life.engine.world
 
     async def submit(self, beads: Sequence[BeadSpec]) -> int:
         """Record beads that are new or revised, dependencies first, as one step; returns how many,
@@ -66,12 +66,11 @@ class Daemon:
                 await life.engine.offer(*events)
             return len(events)
 
-        return await self._lives.through(offer)
+        return await self._tree.door.ask(offer)
 
     async def grant(self, wish: Wish) -> list[Told]:
-        """What a person asks of beads (`runtime/wishes.py`); returns after the fsync. Raises
-        NotFound, with nothing recorded, where a bead is not known."""
-        return await self._lives.through(lambda life: grant(life.engine, wish))
+        """As `granted`, at this daemon's door."""
+        return await granted(self._tree.door, wish)
 
     async def rest(self) -> World:
         """Work until nothing more can be done; returns the state then."""
@@ -81,4 +80,4 @@ class Daemon:
             await life.engine.settled()
             return life.engine.world
 
-        return await self._lives.through(settle)
+        return await self._tree.door.through(settle)

@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NoReturn
 
 from oya_vcs.core.decide import advance, react
 from oya_vcs.core.events import Event, Outcome, Received, Ticked, WorkerSpawned
 from oya_vcs.core.fold import apply
 from oya_vcs.core.policy import Policy
-from oya_vcs.core.schedule import is_due
 from oya_vcs.core.standing import touched
 from oya_vcs.core.world import World
-from oya_vcs.errors import Bug, OyaError
+from oya_vcs.errors import Bug, OyaError, Stopped
 from oya_vcs.ports import Clock, Feed, Journal, Recorded
 from oya_vcs.runtime.executor import Executor
 
@@ -35,16 +35,24 @@ class Engine:
     """One writer of one journal. All calls on one event loop."""
 
     def __init__(
-        self, *, world: World, journal: Journal, clock: Clock, policy: Policy, seq: int = 0
+        self,
+        *,
+        world: World,
+        journal: Journal,
+        clock: Clock,
+        policy: Policy,
+        seq: int = 0,
+        executor: Executor | None = None,
     ) -> None:
-        """`seq` is the number of the last event in `world`, the journal's last one."""
+        """`seq` is the number of the last event in `world`, the journal's last one; `executor` one
+        that outlives this engine, where what it runs is to go on."""
         self.world = world
         self._seq = seq
         self._ahead = 0
         """Steps that changed the state and are not with the journal: 0 or 1, unless one broke
         off."""
         self.policy = policy
-        self.executor = Executor(journal.find)
+        self.executor = executor or Executor(journal.find)
         """What happens once under a key, in this life and over all lives."""
         self._journal = journal
         self._clock = clock
@@ -52,6 +60,7 @@ class Engine:
         self._in_flight = 0
         self._failure: OyaError | None = None
         self._changed = asyncio.Event()
+        self._over = asyncio.Event()
         self._queued = 0
         """Steps in front of the door, where those wait that there is no room for."""
         self._door = asyncio.Lock()
@@ -59,6 +68,10 @@ class Engine:
     def listen(self, feed: Feed) -> None:
         """Let `feed` hear of every event from now on, after its fsync and in order."""
         self._feeds.append(feed)
+
+    def ignore(self, feed: Feed) -> None:
+        """Let `feed` hear no more."""
+        self._feeds.remove(feed)
 
     async def offer(self, *facts: Event, delivery: str = "", content: str = "") -> None:
         """Take facts as one step; returns when they and all that was decided are on disk.
@@ -110,12 +123,13 @@ class Engine:
                 last = self._seq
                 self._publish(await appended, last)
         except OyaError as error:
-            self._failure = error
+            self.end(error)
             raise
         except BROKEN as error:
             step = ", ".join(type(fact).__name__ for fact in facts)
-            self._failure = Bug(f"The step of {step} broke: {error!r}.")
-            raise self._failure from error
+            bug = Bug(f"The step of {step} broke: {error!r}.")
+            self.end(bug)
+            raise bug from error
         finally:
             self._in_flight -= 1
             self._changed.set()
@@ -174,9 +188,9 @@ class Engine:
         that were appended so far, whenever no step is between deciding and appending; and an empty
         append behind them, made in the same breath, returns when they are on disk. A step that
         broke off leaves a state that no events made, which is never captured. Raises what made the
-        engine fail.
+        engine fail; one that was stopped may still be captured.
         """
-        if self._failure is not None:
+        if self._failure is not None and not isinstance(self._failure, Stopped):
             raise self._failure
         if self._ahead:
             return None
@@ -188,6 +202,35 @@ class Engine:
     def seq(self) -> int:
         """The number of the last event in the state; it may not be on disk yet."""
         return self._seq
+
+    async def flush(self) -> None:
+        """Return when every step so far is on disk, and was told to all who listen. Raises what the
+        journal refuses with, and what made the engine fail."""
+        if self._failure is not None:
+            raise self._failure
+        await self._journal.append(self._clock.now_ms(), ())
+
+    def end(self, why: OyaError) -> None:
+        """Take no more from now on: who waits, and who comes, is told why. The first reason
+        counts."""
+        self._failure = self._failure or why
+        self._over.set()
+        self._changed.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Steps that are decided and not yet told to those who listen."""
+        return self._in_flight
+
+    @property
+    def failure(self) -> OyaError | None:
+        """Why nothing is taken any more; None while it is."""
+        return self._failure
+
+    async def ended(self) -> NoReturn:
+        """Wait until nothing is taken any more, and raise why."""
+        await self._over.wait()
+        raise self._failure or Bug("The engine ended without a reason.")
 
     async def settled(self) -> None:
         """Return when nothing more can happen in the policy's repository without a new fact from
@@ -212,11 +255,3 @@ class Engine:
             and not any(effect.repo == here for effect in world.open.values())
             and not any(world.bead(bead).repo == here for _, bead in world.timers)
         )
-
-
-async def tick(engine: Engine, clock: Clock, every_ms: int = 100) -> None:
-    """Tell the engine that time passes, whenever something is due. Runs until it is cancelled."""
-    while True:
-        if is_due(engine.world, engine.policy, clock.now_ms()):
-            await engine.offer(Ticked())
-        await clock.sleep(every_ms)

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from oya_vcs.core.events import Event, Received, Requested
 from oya_vcs.errors import Bug, InputInvalid
@@ -36,6 +36,14 @@ SHOWN_MAX = 200
 
 Find = Callable[[str], Awaitable[Recorded | None]]
 """The event with a unique key, from the record: `Journal.find`."""
+
+
+class Spawn(Protocol):
+    """Runs what is under way: `asyncio.create_task`, or `Supervisor.adopt`."""
+
+    def __call__(self, work: Coroutine[Any, Any, Event], /, *, name: str) -> asyncio.Task[Event]:
+        """The task that runs it."""
+        ...
 
 
 class Work(Protocol):
@@ -60,8 +68,15 @@ class _Past(NamedTuple):
 class Executor:
     """Runs each key once. All calls on one event loop."""
 
-    def __init__(self, find: Find, *, remembered_max: int = REMEMBERED_MAX) -> None:
+    def __init__(
+        self,
+        find: Find,
+        *,
+        remembered_max: int = REMEMBERED_MAX,
+        spawn: Spawn = asyncio.create_task,
+    ) -> None:
         self._find = find
+        self._spawn = spawn
         self._remembered_max = remembered_max
         self._remembered: OrderedDict[str, _Past] = OrderedDict()
         self._running: dict[str, tuple[object, asyncio.Task[Event]]] = {}
@@ -78,9 +93,10 @@ class Executor:
         return await asyncio.shield(self.begin(key, given, work))
 
     def begin(
-        self, key: str, given: object, work: Work, *, begun: bool | None = None
+        self, key: str, given: object, work: Work, *, begun: bool | None = None, name: str = ""
     ) -> asyncio.Task[Event]:
-        """The task that gives the outcome, as `execute` does, or the one under way.
+        """The task that gives the outcome, as `execute` does, or the one under way. `name` is for
+        people.
 
         `begun` is for a caller that knows from the record that the key is open: whether an earlier
         life may have begun it. None asks the record. Whoever cancels the task cancels it for all.
@@ -90,7 +106,7 @@ class Executor:
             _require_same(key, under_way[0], given)
             return under_way[1]
         run = self._run(key, given, work, begun=begun)
-        task = asyncio.create_task(run, name=f"key {key}")
+        task = self._spawn(run, name=name or f"key {key}")
         self._running[key] = (given, task)
         task.add_done_callback(partial(self._ended, key))
         return task

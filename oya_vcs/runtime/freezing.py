@@ -39,9 +39,18 @@ class Freezer:
         """See to each bead whose pause began or ended."""
         for row in rows:
             if isinstance(row.event, BeadPaused | BeadResumed):
-                task = asyncio.create_task(self._see_to(row.event.bead))
-                self._tasks.add(task)
-                task.add_done_callback(self._ended)
+                self._start(row.event.bead)
+
+    def look_again(self) -> None:
+        """See to every worker that runs: a pause may have been recorded and never heard of."""
+        for effect in tuple(self._world().open.values()):
+            if isinstance(effect, RunWorker):
+                self._start(effect.bead)
+
+    def _start(self, bead: BeadId) -> None:
+        task = asyncio.create_task(self._see_to(bead))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     async def _see_to(self, bead: BeadId) -> None:
         world = self._world()

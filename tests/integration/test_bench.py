@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oya_vcs.bench import appends, replays, story, workflow
+from oya_vcs.bench import appends, parts, replays, story, workflow
 from oya_vcs.bench.figures import Figure, put, regressed
 from oya_vcs.cli import main
 from oya_vcs.cli.bench import LEAST
@@ -90,6 +90,16 @@ def test_a_workflow_is_three_durable_steps(tmp_path: Path, clients: int) -> None
     assert sum(kinds.values()) == 16 * workflow.ROWS + 1
     assert ran.count == 16
     assert ran.batch == workflow.ROWS / 4 if clients == 1 else ran.batch > workflow.ROWS / 4
+
+
+def test_crashes_are_timed_and_a_message_is_answered() -> None:
+    """Every child is back as often as it crashed, and its sibling was started once: else the figure
+    says that the promise is missed, whatever the times."""
+    (restart,) = parts.restarts(crashes=7)
+    assert restart.what.startswith("9 crashes")
+    assert restart.ratio >= 1, "no restart is quicker than its back-off"
+    (message,) = parts.messages(1, count=50)
+    assert message.ratio > 0
 
 
 def test_the_gate_names_what_regressed(tmp_path: Path) -> None:

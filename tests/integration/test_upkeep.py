@@ -44,14 +44,15 @@ class Home:
 
     def upkeep(self, open_effects: Iterable[Key] = (), **limits: int) -> Upkeep:
         """The upkeep, in a daemon that began with these effects open."""
-        return Upkeep(
+        upkeep = Upkeep(
             runs=self.root / "runs",
             logs=self.root / "logs",
             limits=LogsConfig(**limits),
-            open_effects=open_effects,
             live=lambda: self.live,
             clock=SystemClock(),
         )
+        upkeep.watch(open_effects)
+        return upkeep
 
     def run(self, name: str, part_of: str = "") -> Path:
         """A run that is over."""
@@ -272,10 +273,10 @@ async def test_it_looks_at_the_start_after_outcomes_and_now_and_then(home: Home)
         runs=home.root / "runs",
         logs=home.root / "logs",
         limits=LogsConfig(),
-        open_effects=[home.key("one")],
         live=lambda: home.live,
         clock=clock,
     )
+    upkeep.watch([home.key("one")])
     first, one = home.run("first"), home.run("one")
     task = asyncio.create_task(upkeep.run())
     try:

@@ -35,9 +35,8 @@ class Taken:
         self.clock = ManualClock()
         self.written: list[tuple[int, bytes]] = []
         self.engine = Engine(world=World(), journal=self.journal, clock=self.clock, policy=IDLE)
-        self.checkpointer = Checkpointer(
-            engine=self.engine, encode=snapshot.encode, write=self.write, clock=self.clock, seq=0
-        )
+        self.checkpointer = Checkpointer(encode=snapshot.encode, write=self.write, clock=self.clock)
+        self.checkpointer.watch(self.engine, 0)
 
     def write(self, seq: int, image: bytes) -> None:
         """Stands for the disk."""
@@ -151,7 +150,7 @@ async def test_one_is_due_after_a_minute_or_many_events(monkeypatch: pytest.Monk
     """Nothing new: none. Something new: one after EVERY_MS. Many events: one at the next look."""
     taken = Taken()
     start = taken.clock.now_ms()
-    running = asyncio.create_task(taken.checkpointer.run())
+    running = asyncio.create_task(taken.checkpointer.run(lambda: None))
     await until(lambda: taken.clock.now_ms() >= start + 3 * EVERY_MS)
     assert taken.written == []
     await taken.register()

@@ -30,7 +30,7 @@ from oya_vcs.adapters.process.survivors import KEY_VARIABLE, boot_id, lives
 from oya_vcs.core.clocks import Clocks, Limits, begun
 from oya_vcs.core.events import Reason
 from oya_vcs.errors import Bug
-from oya_vcs.ports import Finished, Order
+from oya_vcs.ports import Finished, Order, Sight
 
 TAIL_BYTES = 4_096
 
@@ -133,6 +133,14 @@ class RunFolder:
             progress_ms=beat_ms,
             deadline_ms=begun(at_ms, limits).deadline_ms,
         )
+
+    def sight(self) -> Sight:
+        """What a look at the run shows: a few small files, and one line of /proc."""
+        if not (self.path / "pid").exists():
+            return Sight(None, None)
+        spec = self.spec()
+        files = [Path(str(spec[name])) for name in ("log", "heartbeat") if spec.get(name)]
+        return Sight(self.reaper() is not None, tuple(marks(files)))
 
     def was_started(self) -> bool:
         """Whether the program may have been started."""

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from oya_vcs.adapters.process.folder import RunFolder, marks
@@ -25,7 +25,7 @@ from oya_vcs.core.clocks import BEAT_MS, TRANSPORT_MS_MAX, Limits
 from oya_vcs.core.events import Reason
 from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug, WorldFailed
-from oya_vcs.ports import Clock, Finished, Order, Probe, Spawned
+from oya_vcs.ports import Clock, Finished, Order, Probe, Sight, Spawned
 
 REAPER = Path(__file__).parents[1] / "reaper" / "__main__.py"
 POLL_MS_MAX = 1_000
@@ -131,6 +131,18 @@ class ReaperRunner:
         Its clocks stand still meanwhile: neither silence nor length is held against it. One that is
         about to begin waits. Nothing where the run is not here."""
         await self._frost.set(key, frozen=frozen)
+
+    async def sights(self, keys: Sequence[Key]) -> Mapping[Key, Sight]:
+        """What is to be seen of these runs now."""
+        return await asyncio.to_thread(
+            lambda: {key: RunFolder(self._runs / key).sight() for key in keys}
+        )
+
+    async def kill(self) -> None:
+        """Kill every program that runs; its reaper then records that. For the end of a daemon that
+        cannot wait any longer."""
+        for key in tuple(self._live):
+            await asyncio.to_thread(kill_bearers, key)
 
     async def _spawn(self) -> _Reaper:
         try:

@@ -43,8 +43,8 @@ class Kept:
 
 
 class Upkeep:
-    """A task and a `Feed`, to be told before whoever begins what it hears of. `open_effects` are
-    those that are open on disk now; `live` gives the runs that somebody waits for."""
+    """A task and a `Feed`, to be told before whoever begins what it hears of. `live` gives the runs
+    that somebody waits for."""
 
     def __init__(
         self,
@@ -52,17 +52,20 @@ class Upkeep:
         runs: Path,
         logs: Path,
         limits: LogsConfig,
-        open_effects: Iterable[Key],
         live: Callable[[], Collection[Key]],
         clock: Clock,
     ) -> None:
         self._runs = runs
         self._logs = logs
         self._limits = limits
-        self._open = set(open_effects)
+        self._open: set[Key] = set()
         self._live = live
         self._clock = clock
         self._settled = asyncio.Event()
+
+    def watch(self, open_effects: Iterable[Key]) -> None:
+        """Begin anew with these effects, which are open on disk now."""
+        self._open = set(open_effects)
 
     def publish(self, rows: Sequence[Recorded]) -> None:
         """Learn which effects are open on disk, and which are no longer."""

@@ -14,6 +14,7 @@ in between leaves an entry without a folder, never a folder whose worth is unkno
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,14 @@ from oya_vcs.adapters.workspaces.collecting import collect, collected
 from oya_vcs.adapters.workspaces.creating import create, created
 from oya_vcs.adapters.workspaces.ground import KEPT, RESULTS, Ground
 from oya_vcs.adapters.workspaces.removing import remove, removed
-from oya_vcs.adapters.workspaces.surveying import Finding, Kind, Standing, survey
+from oya_vcs.adapters.workspaces.surveying import (
+    Finding,
+    Kind,
+    Standing,
+    entries,
+    folders_in,
+    survey,
+)
 from oya_vcs.core import effects as f
 from oya_vcs.core.events import Event, Reason
 from oya_vcs.core.ids import Key, WorkspaceName
@@ -81,6 +89,14 @@ class JjWorkspaces:
     async def survey(self, recorded: Mapping[WorkspaceName, Standing]) -> tuple[Finding, ...]:
         """Everything that is, or looks like, a workspace, compared with the record. Reads only."""
         return await survey(self._ground, recorded)
+
+    async def folders(self) -> frozenset[WorkspaceName]:
+        """What stands in the folder of workspaces."""
+        return await asyncio.to_thread(folders_in, self._ground.folder)
+
+    async def listed(self) -> frozenset[WorkspaceName]:
+        """The workspaces of ours that jj lists, by one call of it."""
+        return await entries(self._ground)
 
 
 def _not_ours(effect: f.Effect) -> Bug:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,14 +58,14 @@ async def survey(ground: Ground, recorded: Mapping[WorkspaceName, Standing]) -> 
 
     Workspaces that stand elsewhere (the user's) are mentioned only where the record names them.
     """
-    entries = await _entries(ground)
+    listed = await entries(ground)
     pointer = ground.repository.control / ".jj" / "repo"
     complaints = await asyncio.to_thread(_complaints, ground.folder, pointer)
     found = []
-    for name in sorted({*complaints, *entries, *recorded}):
+    for name in sorted({*complaints, *listed, *recorded}):
         standing = recorded.get(name)
         complaint = complaints.get(name)
-        kind, why, safe = _judge(standing, complaint, listed=name in entries)
+        kind, why, safe = _judge(standing, complaint, listed=name in listed)
         found.append(
             Finding(name=name, path=ground.path(name), kind=kind, why=why, safe_to_remove=safe)
         )
@@ -92,7 +93,7 @@ def _judge(
     return Kind.ORPHAN, "The record does not know it.", True
 
 
-async def _entries(ground: Ground) -> frozenset[WorkspaceName]:
+async def entries(ground: Ground) -> frozenset[WorkspaceName]:
     """The workspaces that jj lists below our folder, without the control workspace."""
     said = await ground.repository.jj(
         "workspace", "list", "-T", 'json(name) ++ "\\t" ++ json(root) ++ "\n"'
@@ -114,8 +115,13 @@ def _real(path: Path) -> Path:
 
 def _complaints(folder: Path, pointer: Path) -> dict[WorkspaceName, str]:
     """What speaks against each entry of the folder; `.control` is no attempt's."""
+    return {name: folders.complaint(folder / name, pointer) for name in folders_in(folder)}
+
+
+def folders_in(folder: Path) -> frozenset[WorkspaceName]:
+    """The names of what stands in a folder of workspaces, whatever it is. Blocks."""
     try:
-        names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        names = os.listdir(folder)  # noqa: PTH208 - a second's look; no object for each is needed
     except FileNotFoundError:
-        return {}
-    return {WorkspaceName(name): folders.complaint(folder / name, pointer) for name in names}
+        return frozenset()
+    return frozenset(WorkspaceName(name) for name in names if not name.startswith("."))

@@ -1,0 +1,198 @@
+"""The supervision tree of a daemon, and its life from start to end.
+
+    universe           rest_for_one; restarts nothing but after an outage of the disk
+    ├─ record          one_for_one:  journal, checkpointer
+    ├─ control         rest_for_one: engine, outbox, reconciler, ticker
+    └─ edges           one_for_one:  what the edges of the world need, and each effect under way
+
+docs/ARCHITECTURE.md says what the crash of each costs. A tier that gives up ends the daemon: what
+it could not mend by starting its children again, starting it again would not mend either.
+
+Puts the parts together by their ports; which journal, which performers is `bootstrap`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from oya_vcs.core.events import Event
+from oya_vcs.core.ids import RepoId
+from oya_vcs.core.reconcile import Action
+from oya_vcs.core.supervision import Limits, Node, Strategy
+from oya_vcs.core.world import World
+from oya_vcs.errors import Bug, Stopped
+from oya_vcs.ports import Clock, Feed, Journal, Performer, Recorded
+from oya_vcs.runtime.actor import Actor
+from oya_vcs.runtime.checkpointer import Checkpointer
+from oya_vcs.runtime.control import Control
+from oya_vcs.runtime.door import Door, Life
+from oya_vcs.runtime.executor import Executor
+from oya_vcs.runtime.outbox import Ask, Gate, Outbox, always_well, as_it_is, no_gate
+from oya_vcs.runtime.reconcile import Eyes, Reconciler
+from oya_vcs.runtime.record import Record
+from oya_vcs.runtime.supervisor import Child, Supervisor
+from oya_vcs.runtime.ticker import Ticker
+
+EDGES_STOP_MS = 30_000
+"""For the edges: workers that are stopped have `stop_ms`, and their reapers 18 s beyond that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a tree is made of. `begin` makes an engine's life from a journal and the executor;
+    `ask` raises WorldFailed while the disk is not well; `kill` ends programs that do not listen;
+    `edges` are further children there."""
+
+    clock: Clock
+    say: Callable[[str], None]
+    open_journal: Callable[[], Awaitable[Journal]]
+    ask: Callable[[], Awaitable[None]]
+    begin: Callable[[Journal, Executor], AbstractAsyncContextManager[Life]]
+    checkpointer: Checkpointer
+    performers: Iterable[Performer]
+    repo: RepoId
+    eyes: Eyes
+    lease_ms: int
+    kill: Callable[[], Awaitable[None]] | None = None
+    feeds: Sequence[Feed] = ()
+    gate: Gate = no_gate
+    is_well: Ask = always_well
+    clean: Callable[[Event], Event] = as_it_is
+    show: Callable[[World], None] = lambda _world: None
+    edges: Sequence[Child] = ()
+
+
+class Tree:
+    """Use it in `async with`: it is up inside, and everything of it is gone after. Facts go in at
+    the `door`."""
+
+    def __init__(self, parts: Parts) -> None:
+        clock, say = parts.clock, parts.say
+        self.door = Door()
+        self._kill = parts.kill
+        self._edges = Supervisor("edges", Strategy.ONE_FOR_ONE, parts.edges, clock=clock, say=say)
+        record = Record(open_journal=parts.open_journal, ask=parts.ask, clock=clock, say=say)
+        self._record = record
+        executor = Executor(self._find, spawn=self._edges.adopt)
+        self._outbox = Outbox(
+            performers=parts.performers,
+            executor=executor,
+            offer=self.door.offer,
+            clock=clock,
+            repo=parts.repo,
+            gate=parts.gate,
+            is_well=parts.is_well,
+            clean=parts.clean,
+        )
+        control = Control(
+            record=record,
+            begin=lambda journal: parts.begin(journal, executor),
+            outbox=self._outbox,
+            door=self.door,
+            feeds=parts.feeds,
+            show=parts.show,
+        )
+        reconciler = Reconciler(
+            door=self.door,
+            outbox=self._outbox,
+            eyes=parts.eyes,
+            lease_ms=parts.lease_ms,
+            say=say,
+        )
+        looks: Actor[int, list[Action]] = Actor("reconciler", reconciler.look)
+        self._looks = looks
+        ticker = Ticker(self.door, clock, told=[looks])
+        checkpointer = parts.checkpointer
+        tiers = [
+            Supervisor(
+                "record",
+                Strategy.ONE_FOR_ONE,
+                [
+                    Child(name="journal", run=record.run),
+                    Child(name="checkpointer", run=checkpointer.run, stop=checkpointer.finish),
+                ],
+                clock=clock,
+                say=say,
+            ).as_child(stop_ms=10_000),
+            Supervisor(
+                "control",
+                Strategy.REST_FOR_ONE,
+                [
+                    Child(name="engine", run=control.engine),
+                    Child(name="outbox", run=control.outbox),
+                    Child(name="reconciler", run=looks.run, stop=looks.stop, stop_ms=1_000),
+                    Child(name="ticker", run=ticker.run),
+                ],
+                clock=clock,
+                say=say,
+            ).as_child(stop_ms=10_000),
+            self._edges.as_child(stop_ms=EDGES_STOP_MS),
+        ]
+        limits = Limits(restarts_max=0, waits_out=True)
+        self._universe = Supervisor(
+            "universe", Strategy.REST_FOR_ONE, tiers, clock=clock, say=say, limits=limits
+        )
+        self._up = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def _find(self, key: str) -> Recorded | None:
+        journal = await self._record.journal.holder()
+        return await journal.find(key)
+
+    def nodes(self) -> Node:
+        """The whole tree as it is now."""
+        return self._universe.tree()
+
+    async def __aenter__(self) -> Self:
+        running = asyncio.create_task(self._universe.run(self._up.set), name="universe")
+        running.add_done_callback(self._fallen)
+        self._running = running
+        up = asyncio.create_task(self._up.wait())
+        try:
+            await asyncio.wait({running, up}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._end(running)
+            raise
+        finally:
+            up.cancel()
+        if running.done():
+            running.result()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._running is None:
+            raise Bug("A tree that was not begun is to end.")
+        await self._end(self._running)
+        if error is None and not self._running.cancelled():
+            self._running.result()
+
+    async def _end(self, running: asyncio.Task[None]) -> None:
+        """What is under way comes to its end first (`Outbox.close`), while the engine can record
+        it; then the tree is stopped, edges first."""
+        if self.door.now is None:
+            self.door.close(_STOPPING)
+        if not running.done():
+            await self._outbox.close(self._kill)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({running})
+        self.door.close(_STOPPING)
+        self._looks.abandon()
+
+    def _fallen(self, running: asyncio.Task[None]) -> None:
+        """Whoever waits at the door hears why nobody will open."""
+        error = None if running.cancelled() else running.exception()
+        self.door.close(error or _STOPPING)
+
+
+_STOPPING = Stopped("The daemon is being stopped.")

@@ -38,6 +38,8 @@ from oya_vcs.runtime.record import Record
 from oya_vcs.runtime.supervisor import Child, Supervisor
 from oya_vcs.runtime.ticker import Ticker
 
+TIER_STOP_MS = 10_000
+"""For record and control: the last checkpoint, and closing the journal, on a busy disk."""
 EDGES_STOP_MS = 30_000
 """For the edges: workers that are stopped have `stop_ms`, and their reapers 18 s beyond that."""
 
@@ -76,26 +78,17 @@ class Tree:
         self.door = Door()
         self._kill = parts.kill
         self._edges = Supervisor("edges", Strategy.ONE_FOR_ONE, parts.edges, clock=clock, say=say)
-        record = Record(open_journal=parts.open_journal, ask=parts.ask, clock=clock, say=say)
-        self._record = record
-        executor = Executor(self._find, spawn=self._edges.adopt)
+        self._record = Record(open_journal=parts.open_journal, ask=parts.ask, clock=clock, say=say)
+        self._executor = Executor(self._find, spawn=self._edges.adopt)
         self._outbox = Outbox(
             performers=parts.performers,
-            executor=executor,
+            executor=self._executor,
             offer=self.door.offer,
             clock=clock,
             repo=parts.repo,
             gate=parts.gate,
             is_well=parts.is_well,
             clean=parts.clean,
-        )
-        control = Control(
-            record=record,
-            begin=lambda journal: parts.begin(journal, executor),
-            outbox=self._outbox,
-            door=self.door,
-            feeds=parts.feeds,
-            show=parts.show,
         )
         reconciler = Reconciler(
             door=self.door,
@@ -104,41 +97,53 @@ class Tree:
             lease_ms=parts.lease_ms,
             say=say,
         )
-        looks: Actor[int, list[Action]] = Actor("reconciler", reconciler.look)
-        self._looks = looks
-        ticker = Ticker(self.door, clock, told=[looks])
-        checkpointer = parts.checkpointer
-        tiers = [
-            Supervisor(
-                "record",
-                Strategy.ONE_FOR_ONE,
-                [
-                    Child(name="journal", run=record.run),
-                    Child(name="checkpointer", run=checkpointer.run, stop=checkpointer.finish),
-                ],
-                clock=clock,
-                say=say,
-            ).as_child(stop_ms=10_000),
-            Supervisor(
-                "control",
-                Strategy.REST_FOR_ONE,
-                [
-                    Child(name="engine", run=control.engine),
-                    Child(name="outbox", run=control.outbox),
-                    Child(name="reconciler", run=looks.run, stop=looks.stop, stop_ms=1_000),
-                    Child(name="ticker", run=ticker.run),
-                ],
-                clock=clock,
-                say=say,
-            ).as_child(stop_ms=10_000),
-            self._edges.as_child(stop_ms=EDGES_STOP_MS),
+        self._looks: Actor[int, list[Action]] = Actor("reconciler", reconciler.look)
+        record = [
+            Child(name="journal", run=self._record.run),
+            Child(
+                name="checkpointer",
+                run=parts.checkpointer.run,
+                stop=parts.checkpointer.finish,
+            ),
         ]
-        limits = Limits(restarts_max=0, waits_out=True)
+        tiers = [
+            Supervisor("record", Strategy.ONE_FOR_ONE, record, clock=clock, say=say),
+            Supervisor(
+                "control", Strategy.REST_FOR_ONE, self._control(parts), clock=clock, say=say
+            ),
+        ]
         self._universe = Supervisor(
-            "universe", Strategy.REST_FOR_ONE, tiers, clock=clock, say=say, limits=limits
+            "universe",
+            Strategy.REST_FOR_ONE,
+            [
+                *(tier.as_child(stop_ms=TIER_STOP_MS) for tier in tiers),
+                self._edges.as_child(stop_ms=EDGES_STOP_MS),
+            ],
+            clock=clock,
+            say=say,
+            limits=Limits(restarts_max=0, waits_out=True),
         )
         self._up = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+
+    def _control(self, parts: Parts) -> list[Child]:
+        """Each stands on those before it."""
+        control = Control(
+            record=self._record,
+            begin=lambda journal: parts.begin(journal, self._executor),
+            outbox=self._outbox,
+            door=self.door,
+            feeds=parts.feeds,
+            show=parts.show,
+        )
+        looks = self._looks
+        ticker = Ticker(self.door, parts.clock, told=[looks])
+        return [
+            Child(name="engine", run=control.engine),
+            Child(name="outbox", run=control.outbox),
+            Child(name="reconciler", run=looks.run, stop=looks.stop, stop_ms=1_000),
+            Child(name="ticker", run=ticker.run),
+        ]
 
     async def _find(self, key: str) -> Recorded | None:
         journal = await self._record.journal.holder()

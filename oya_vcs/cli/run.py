@@ -8,6 +8,7 @@ import faulthandler
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.tracker import BeadsFile, read_beads
@@ -26,6 +27,7 @@ NOTHING = 'Give it lines such as {"id": "a", "title": "Do a"}; closed beads are 
 
 STOP_S_MAX = 30
 """How long a daemon may take to stop (REQUIREMENTS B6)."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -62,10 +64,12 @@ def worker_flags(worker: str | None, slots: int | None) -> Mapping[str, object]:
 async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate) -> World:
     """Run a daemon on the plan until the file's beads are at rest, and show how it goes.
 
-    Raises Interrupted, with every worker stopped, on SIGINT, SIGTERM and SIGHUP; a second signal
-    changes nothing. What hangs beyond STOP_S_MAX is shown on stderr, and ends the process with 1.
+    Raises Interrupted, with every worker stopped, on SIGINT, SIGTERM and SIGHUP; signals that come
+    after that change nothing, until the process has ended. What hangs beyond STOP_S_MAX is shown on
+    stderr, and ends the process with 1.
     """
     working = asyncio.ensure_future(_work(plan, file, output, gate))
+    loop = asyncio.get_running_loop()
     stopping = False
 
     def stop() -> None:
@@ -75,13 +79,20 @@ async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate
             faulthandler.dump_traceback_later(STOP_S_MAX, exit=True)
             working.cancel()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop)
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop)
+
+    # Not the loop's own handlers: they end with the loop, and Python's with the interpreter, both
+    # before the process. What is ignored stays ignored.
+    before = {number: signal.signal(number, hear) for number in SIGNALS}
     try:
         return await working
     except asyncio.CancelledError:
         raise Interrupted from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if stopping else handler)
 
 
 async def _work(plan: Plan, file: BeadsFile, output: Output, gate: Gate) -> World:

@@ -6,6 +6,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,40 @@ def test_the_tree_is_shown_while_a_daemon_runs(new_project: NewProject) -> None:
     assert [one["name"] for one in tiers[2]["children"]] == ["socket", "RunWorker a"]
 
 
+def test_an_end_that_hangs_is_ended(new_project: NewProject) -> None:
+    """Where even the loop does not answer, the process shows where it hangs and ends with 1; the
+    reapers stop its workers, and the next run goes on."""
+    project = new_project()
+    file = project.beads({"id": "a", "title": "A"})
+    mark = project.folder / "starts.log"
+    argv = [str(file), str(project.root), _worker(project, 60)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.hanging", *argv],
+        env=project.environ,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _until(mark.exists)
+    process.terminate()
+    _, said = process.communicate(timeout=STOP_S)
+    assert process.returncode == 1
+    assert "in hang" in said
+    _until(lambda: project.processes() == [])
+    again = project.run(file, "honest")
+    assert again.code == 0, again.err
+    project.assert_no_leaks()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + STOP_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def _half_made(project: Project) -> set[str]:
     """Names that are folders or jj's entries of this home, and not both."""
     names = set(project.jj("workspace", "list", "-T", 'name ++ "\n"').split())
@@ -146,11 +183,23 @@ def _half_made(project: Project) -> set[str]:
     return (names - {"default", control}) ^ folders
 
 
+def _stopped(process: subprocess.Popen[bytes]) -> int:
+    """Send one signal after another until it has ended, and return its exit code."""
+    deadline = time.monotonic() + STOP_S
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM if process.pid % 2 else signal.SIGINT)
+        assert time.monotonic() < deadline
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.03)
+    return process.returncode
+
+
 @pytest.mark.timeout(300)
 def test_a_stop_at_any_moment_leaves_no_process_and_nothing_half_made(
     new_project: NewProject,
 ) -> None:
-    """B6: at seeded moments of a run, each signal given twice: exit 130, no traceback, in time."""
+    """B6: at seeded moments of a run, by signals that go on coming: exit 130, no traceback, in
+    time."""
     project = new_project(files=200)
     beads: list[dict[str, object]] = [{"id": f"b{n}", "title": "B"} for n in range(24)]
     file = project.beads(*beads)
@@ -161,12 +210,9 @@ def test_a_stop_at_any_moment_leaves_no_process_and_nothing_half_made(
         watched = Watched(project, *argv)
         watched.until("  running ")
         process = watched.process
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(dice.uniform(0, 0.6))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)
-            process.send_signal(signal.SIGINT)
-        code = process.wait(STOP_S)
+        code = _stopped(process)
         assert code == 130, watched.said
         assert "Traceback" not in watched.said
         assert project.processes() == []

@@ -227,7 +227,10 @@ def test_every_command_that_a_message_names_exists() -> None:
         )
     known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "journal", "workspace"}
     verbs = {
-        "bead": {"list", "show", "retry", "ready", "blocked", "chain"},
+        "bead": {
+            *("list", "show", "ready", "blocked", "chain"),
+            *("cancel", "pause", "resume", "retry"),
+        },
         "journal": {
             *("tail", "verify", "replay", "stats"),
             *("checkpoint", "export", "import", "compact"),

@@ -28,7 +28,7 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.replay import digest, replay
 from oya_vcs.journal.verify import verify
 
-OF_RUN = ["bead-1", "bead-4", "steps"]
+OF_RUN = ["bead-1", "bead-4", "pause", "cancel", "steps"]
 """The figures of `bench run`."""
 GATE = Path(__file__).resolve().parents[2] / "docs" / "bench-gate.json"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +57,34 @@ async def test_a_whole_tree_stands_still_and_goes_on(bench: Bench) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert left(bench.key()) == []
+
+
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+
+
+async def test_a_tree_in_a_pid_namespace_stands_still_too(bench: Bench) -> None:
+    """As a sandbox has it: the first process of the namespace is deaf to signals from within, not
+    to these."""
+    if not _has_namespaces():
+        pytest.skip("no PID namespaces here")
+    runner = bench.runner()
+    work = "sleep 60 & sleep 60 & echo begun; wait"
+    running = asyncio.create_task(runner.run(bench.order(*NAMESPACE, "sh", "-c", work), nothing))
+    await until(lambda: bench.log().exists() and bench.log().read_text() == "begun\n")
+    await runner.freeze(bench.key(), frozen=True)
+    await until(lambda: frozen(bench, 4))
+    await runner.freeze(bench.key(), frozen=False)
+    await until(lambda: "T" not in states(bench))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert left(bench.key()) == []
+
+
+def _has_namespaces() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*NAMESPACE, "true"], check=False).returncode == 0
 
 
 async def test_what_stands_still_does_not_age(bench: Bench) -> None:

@@ -43,14 +43,9 @@ def endless(effect: f.RunWorker, files: Files) -> Work:
     return Work(work.files, ends=effect.bead != ONE or effect.attempt > 1)
 
 
-def slow_world(**options: object) -> Daemon:
+def slow_world() -> Daemon:
     """A daemon with one slot and an endless first attempt."""
-    return Daemon(
-        new_outside({"a": "1"}),
-        worker=endless,
-        slots=1,
-        **options,  # type: ignore[arg-type]
-    )
+    return Daemon(new_outside({"a": "1"}), worker=endless, slots=1)
 
 
 # --- What may be asked, state by state ---------------------------------------------------------
@@ -360,8 +355,7 @@ async def test_a_worker_that_stands_still_keeps_its_slot_and_goes_on() -> None:
         assert "Attempt 1 stands still in slot 0 (pid 1)." in told.said
         assert alive.engine.world.repos[REPO].slots == {0: ONE}
         (told,) = await ask(alive, Verb.RESUME)
-        assert told.state is State.RUNNING
-        assert told.said.startswith("one: Attempt 1 runs in slot 0 (pid 1).")
+        assert (told.state, told.said) == (State.RUNNING, "one: Attempt 1 runs in slot 0 (pid 1).")
         await ask(alive, Verb.PAUSE)
         await ask(alive, Verb.CANCEL)
         world = await alive.rest()

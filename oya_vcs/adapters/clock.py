@@ -23,6 +23,12 @@ def stopwatch() -> float:
     return time.perf_counter()
 
 
+def own_time() -> float:
+    """Seconds of processor time that this process has had: what a computation takes, whoever else
+    is on the machine."""
+    return time.process_time()
+
+
 class ManualClock:
     """`ports.Clock` that stands still until somebody waits: sleeping moves it on at once."""
 

@@ -12,7 +12,7 @@ from oya_vcs.core.queues import Strategy
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.schedule import urgency
 from oya_vcs.core.slots import pool_of
-from oya_vcs.core.tokens import is_dry, token_at
+from oya_vcs.core.tokens import dry_until
 from oya_vcs.core.world import Keep, World
 
 NAMED_MAX = 4
@@ -81,9 +81,9 @@ def _ready(world: World, bead: Bead) -> str:
         until = clock_text(bead.since_ms + rules.sticky_ms)
         return f"Sticky to slot {own}{holder} until {until}; then the attempt has failed."
     pool, tenant = pool_of(repo, repo.total, world.now_ms), bead.spec.tenant
-    if pool.idle and is_dry(repo.tenants.get(tenant), rules, world.now_ms):
-        until = clock_text(token_at(repo.tenants.get(tenant), rules))
-        return f"Waits for tokens of tenant {tenant} until {until}."
+    dry_ms = dry_until(repo.tenants.get(tenant), rules, world.now_ms)
+    if pool.idle and dry_ms is not None:
+        return f"Waits for tokens of tenant {tenant} until {clock_text(dry_ms)}."
     rests = f", {pool.unhealthy} at rest after the world refused" if pool.unhealthy else ""
     weighs = "" if own is None else f"; slot {own} again, where it is free"
     if rules.strategy is Strategy.PRIORITY:

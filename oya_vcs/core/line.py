@@ -21,7 +21,7 @@ from oya_vcs.core.heap import Heap
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.policy import Policy, Rules
 from oya_vcs.core.queues import BeadQueue, Waiting
-from oya_vcs.core.tokens import is_dry, token_at
+from oya_vcs.core.tokens import dry_until
 from oya_vcs.core.world import Repo, World
 
 Wanted = dict[int, dict[BeadId, None]]
@@ -87,16 +87,17 @@ class Line:
             self.queue.let_in(name)
         while (bead := self.queue.peek()) is not None:
             name = self._beads[bead].spec.tenant
-            tenant = self._tenants.get(name)
-            if not is_dry(tenant, self.rules, now_ms):
+            until_ms = dry_until(self._tenants.get(name), self.rules, now_ms)
+            if until_ms is None:
                 return bead
             self.queue.shut_out(name)
-            self._dry.put(name, (token_at(tenant, self.rules),))
+            self._dry.put(name, (until_ms,))
         return None
 
     def has_token(self, bead: BeadId, now_ms: int) -> bool:
         """Whether the bead's tenant has a token."""
-        return not is_dry(self._tenants.get(self._beads[bead].spec.tenant), self.rules, now_ms)
+        tenant = self._tenants.get(self._beads[bead].spec.tenant)
+        return dry_until(tenant, self.rules, now_ms) is None
 
     def wanted(self) -> Iterator[tuple[int, BeadId, bool]]:
         """Each slot that ready beads want, with the one that wants it longest, and whether that

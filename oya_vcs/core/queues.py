@@ -163,13 +163,11 @@ class BeadQueue:
 
 def _rank(strategy: Strategy, age_ms: int) -> Callable[[Waiting, int], Weight]:
     """The key of a bead among those of its tenant, and, where tenants take no turns, among all."""
-    match strategy:
-        case Strategy.FIFO | Strategy.ROUND_ROBIN:
-            return lambda _one, arrival: (arrival,)
-        case Strategy.LIFO:
-            return lambda _one, arrival: (-arrival,)
-        case Strategy.PRIORITY:
-            return lambda one, arrival: (one.priority * age_ms + one.since_ms, arrival)
+    if strategy is Strategy.PRIORITY:
+        return lambda one, arrival: (one.priority * age_ms + one.since_ms, arrival)
+    if strategy is Strategy.LIFO:
+        return lambda _one, arrival: (-arrival,)
+    return lambda _one, arrival: (arrival,)
 
 
 class Listener(Protocol):

@@ -87,12 +87,8 @@ def is_due(world: World, policy: Policy, now_ms: int) -> bool:
 
 def urgency(bead: Bead, rules: Rules, now_ms: int) -> str:
     """What a ready bead weighs by priority: `priority 2, by its age 0.4`."""
-    waited_ms = max(0, now_ms - bead.since_ms)
-    return f"priority {bead.spec.priority}, by its age {_aged(bead, rules, waited_ms):.1f}"
-
-
-def _aged(bead: Bead, rules: Rules, waited_ms: int) -> float:
-    return bead.spec.priority - waited_ms / rules.age_ms
+    aged = bead.spec.priority - max(0, now_ms - bead.since_ms) / rules.age_ms
+    return f"priority {bead.spec.priority}, by its age {aged:.1f}"
 
 
 def _may_jump(world: World, line: Line, bead: BeadId, first: BeadId | None) -> bool:
@@ -124,15 +120,12 @@ def _slot_for(bead: Bead, repo: Repo, policy: Policy, now_ms: int) -> int | None
 def _turn(world: World, line: Line, bead_id: BeadId, now_ms: int) -> str:
     """Why it is this bead's turn."""
     bead, count = world.bead(bead_id), len(line.queue)
-    match line.rules.strategy:
-        case Strategy.FIFO:
-            return f"first of {count} ready"
-        case Strategy.LIFO:
-            return f"newest of {count} ready"
-        case Strategy.PRIORITY:
-            return f"most urgent of {count} ready, {urgency(bead, line.rules, now_ms)}"
-        case Strategy.ROUND_ROBIN:
-            return f"turn of tenant {bead.spec.tenant}, one of {line.queue.tenants()}"
+    if line.rules.strategy is Strategy.PRIORITY:
+        return f"most urgent of {count} ready, {urgency(bead, line.rules, now_ms)}"
+    if line.rules.strategy is Strategy.ROUND_ROBIN:
+        return f"turn of tenant {bead.spec.tenant}, one of {line.queue.tenants()}"
+    which = "newest" if line.rules.strategy is Strategy.LIFO else "first"
+    return f"{which} of {count} ready"
 
 
 def _choice(

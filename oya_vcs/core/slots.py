@@ -58,13 +58,11 @@ def free_slot(repo: Repo, total: int, now_ms: int) -> int | None:
     """A free slot: one that never was given, else the one that is free longest, so that a bead
     which comes back soon finds its own. None where there is none.
 
-    Costs the slots that rest, and nothing for those that are taken.
+    Costs the slots that rest or are beyond `total`, and nothing for those that are taken.
     """
     given = len(repo.slots) + len(repo.idle)
     if given < total:
         return given
-    if len(repo.slots) >= total:
-        return None
     return next((slot for slot in repo.idle if is_free(repo, slot, total, now_ms)), None)
 
 

@@ -29,17 +29,14 @@ def level(tenant: Tenant | None, rules: Rules, now_ms: int) -> int:
     return min(full, tenant.tokens + max(0, passed_ms) * rules.tokens_per_s)
 
 
-def is_dry(tenant: Tenant | None, rules: Rules, now_ms: int) -> bool:
-    """Whether the tenant has to wait for a token."""
-    return rules.tokens_max > 0 and level(tenant, rules, now_ms) < TOKEN
-
-
-def token_at(tenant: Tenant | None, rules: Rules) -> int:
-    """When (Unix time) the tenant has a token again; 0 where it was never without."""
+def dry_until(tenant: Tenant | None, rules: Rules, now_ms: int) -> int | None:
+    """When (Unix time) the tenant has a token again; None where it has one, or none is asked
+    for."""
     if tenant is None or tenant.tokens is None or rules.tokens_max == 0:
-        return 0
-    missing = max(0, TOKEN - tenant.tokens)
-    return tenant.at_ms - -missing // rules.tokens_per_s
+        return None
+    if level(tenant, rules, now_ms) >= TOKEN:
+        return None
+    return tenant.at_ms - (tenant.tokens - TOKEN) // rules.tokens_per_s
 
 
 def after_claim(tenant: Tenant | None, rules: Rules, now_ms: int) -> int | None:

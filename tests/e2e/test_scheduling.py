@@ -26,10 +26,11 @@ BEADS: tuple[dict[str, object], ...] = (
 )
 
 
-def claimed(project: Project) -> list[str]:
-    """The beads in the order in which their attempts began, out of the record."""
+def claimed(project: Project) -> dict[str, int]:
+    """The beads in the order in which their attempts began, and when, out of the record."""
     rows = json.loads(project.oya("journal", "tail", "-n", "1000", "--json").out)["data"]
-    return [row["data"]["bead"] for row in rows if row["type"] == "AttemptClaimed"]
+    claims = [row for row in rows if row["type"] == "AttemptClaimed"]
+    return {row["data"]["bead"]: row["at_ms"] for row in claims}
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,24 @@ def test_one_slot_lands_beads_in_the_order_of_the_strategy(
     assert "weighs: priority 0, tenant y, rather after c" in text
     assert slots[0]["why"] in text
     project.assert_no_leaks()
+
+
+def test_a_tenant_begins_no_more_than_its_rate(new_project: NewProject) -> None:
+    """One attempt at once and two a second: with four free slots a tenant's three beads begin half
+    a second apart, another tenant's bead with the first, and all land."""
+    project = new_project()
+    beads: list[dict[str, object]] = [
+        {"id": name, "title": name, "metadata": {"oya": {"tenant": name[0]}}}
+        for name in ("x1", "x2", "x3", "y1")
+    ]
+    env = {"OYA_QUEUE__TOKENS_MAX": "1", "OYA_QUEUE__TOKENS_PER_S": "2"}
+    argv = ["run", str(project.beads(*beads)), "--repo", str(project.root), "--slots", "4"]
+    ran = project.oya(*argv, "--worker", agent("honest"), env=env)
+    assert ran.code == 0, ran.err
+    at_ms = claimed(project)
+    assert at_ms["y1"] == at_ms["x1"]
+    assert at_ms["x2"] - at_ms["x1"] >= 500
+    assert at_ms["x3"] - at_ms["x2"] >= 500
+    pool = json.loads(project.oya("status", "--json").out)["data"]["repos"].popitem()[1]["slots"]
+    assert pool == {"total": 4, "idle": 4, "claimed": 0, "unhealthy": 0}
+    assert "Worker slots of" in project.oya("status").out

@@ -119,6 +119,13 @@ def test_replacing_may_not_close_a_cycle() -> None:
         graph.check(A, (A,))
 
 
+def test_a_search_for_a_cycle_passes_each_bead_once() -> None:
+    """Where two ways lead up to a bead, it is looked at once; what closes no cycle is taken."""
+    graph = graph_of(f"{DIAMOND}; x:")
+    graph.replace(A, (X,))
+    assert graph.waits_for(A) == [X]
+
+
 def test_replacing_moves_edges() -> None:
     """Old needs no longer free the bead, new ones do; readiness follows at once."""
     graph = graph_of("a:; b:; c: a")

@@ -180,6 +180,8 @@ def test_a_tenant_without_tokens_waits_alone() -> None:
     assert not is_due(room.world, room.policy, START + 999)
     assert room.advance(999) == ""
     assert is_due(room.world, room.policy, START + 1_000)
+    idle = replace(room.policy, idle=True)
+    assert not is_due(room.world, idle, START + 1_000)
     assert room.advance(1) == "x2@3"
     tokens = [one.tokens for one in room.told if isinstance(one, e.AttemptClaimed)]
     assert tokens == [1_000, 0, 1_000, 0]

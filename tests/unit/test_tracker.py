@@ -137,6 +137,22 @@ def test_which_dependencies_gate(tmp_path: Path, kind: str | None, gates: bool) 
     assert warned(found, path) == (said if kind == "conditional-blocks" else [])
 
 
+def test_preferences_order_and_gate_nothing(tmp_path: Path) -> None:
+    """`prefers` is kept, once each, whether the other bead is in the file or not, and makes no
+    cycle; what can be no id is no preference."""
+    path = write(
+        tmp_path,
+        {"id": "a", "title": "x", "dependencies": on("b", "b", "gone", "no id", kind="prefers")},
+        {"id": "b", "title": "x", "dependencies": on("a", kind="prefers")},
+    )
+    found = read_beads(path)
+    assert {one.id: (one.needs, one.prefers) for one in found.beads} == {
+        "a": ((), ("b", "gone")),
+        "b": ((), ("a",)),
+    }
+    assert not found.warnings
+
+
 def test_dependencies_may_be_bare_ids_and_double(tmp_path: Path) -> None:
     """All forms together, each need once, in the order of writing."""
     path = write(

@@ -155,6 +155,11 @@ class Repository(Protocol):
         made from, so that no workspace of the user is looked at."""
         ...
 
+    async def operation(self) -> str:
+        """The name of jj's newest operation, empty where there is not exactly one. Starts no
+        program: as long as it stays the same, so does all that jj knows."""
+        ...
+
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
         """Run jj and return its stdout. Without `workspace` it reads at the control workspace and
         never snapshots; with one, that workspace's files are snapshotted first. Raises WorldFailed

@@ -242,6 +242,8 @@ class History:
                     change=effect.change,
                     head=effect.head,
                 )
+            case f.DropCandidates():
+                return e.CandidatesDropped(key=key, bead=bead, change=effect.change, pins=1)
             case f.RemoveWorkspace():
                 pinned = commit(bead, "pinned") if self._bad() else None
                 return e.WorkspaceRemoved(

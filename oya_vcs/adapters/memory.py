@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import CommitId, Key, TreeId, WorkspaceName, canonical_json
+from oya_vcs.core.ids import ChangeId, CommitId, Key, TreeId, WorkspaceName, canonical_json
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe, Report
 
@@ -64,6 +64,7 @@ class Outside:
     outcomes: dict[Key, e.Event] = field(default_factory=dict)
     started: Counter[Key] = field(default_factory=Counter)
     landings: Counter[str] = field(default_factory=Counter)
+    pins: dict[ChangeId, set[CommitId]] = field(default_factory=dict)
 
     def commit(self, files: Files, parents: tuple[CommitId, ...], message: str) -> CommitId:
         """Add a commit; equal commits have equal ids."""
@@ -114,6 +115,7 @@ class MemoryPerformer:
             f.OpenChange: self._open,
             f.BuildCandidate: self._build,
             f.Land: self._land,
+            f.DropCandidates: self._drop,
             f.RemoveWorkspace: self._remove,
         }
 
@@ -223,27 +225,55 @@ class MemoryPerformer:
         )
 
     def _build(self, key: Key, effect: f.BuildCandidate) -> e.Event:
-        base = self.outside.target
+        base = self.outside.target if effect.onto is None else effect.onto
         if base is None:
             return self._gone(key, effect)
+        if base not in self.outside.commits:
+            raise WorldFailed(f"Commit {base} is not there.")
         if effect.head in self.outside.ancestors(base):
             return self._redundant(key, effect, base)
-        merged, conflicts = self._merge(base, effect.head)
-        if conflicts:
+        made = self._onto(base, effect)
+        if isinstance(made, tuple):
             return e.CandidateConflicted(
-                key=key, bead=effect.bead, change=effect.change, base=base, files=conflicts
+                key=key, bead=effect.bead, change=effect.change, base=base, files=made
             )
-        if merged == self.outside.commits[base].files:
+        if self.outside.tree(made) == self.outside.tree(base):
             return self._redundant(key, effect, base)
-        commit = self.outside.commit(merged, (base, effect.head), effect.message)
+        self.outside.pins.setdefault(effect.change, set()).add(made)
         return e.CandidateBuilt(
             key=key,
             bead=effect.bead,
             change=effect.change,
             base=base,
-            commit=commit,
-            tree=self.outside.tree(commit),
+            commit=made,
+            tree=self.outside.tree(made),
         )
+
+    def _onto(self, base: CommitId, effect: f.BuildCandidate) -> CommitId | tuple[str, ...]:
+        """The commit that would land, or the files in conflict."""
+        commits, own = self.outside.commits, self._own(base, effect.head)
+        if effect.method == "rebase":
+            tip = base
+            for one in own:
+                merged, conflicts = self._merge(tip, one, one)
+                if conflicts:
+                    return conflicts
+                if merged != commits[tip].files:
+                    tip = self.outside.commit(merged, (tip,), commits[one].message)
+            return tip
+        merged, conflicts = self._merge(base, effect.head, own[0])
+        if conflicts:
+            return conflicts
+        parents = (base,) if effect.method == "squash" else (base, effect.head)
+        return self.outside.commit(merged, parents, effect.message)
+
+    def _own(self, base: CommitId, head: CommitId) -> list[CommitId]:
+        """What the head has on its first-parent line and the base has not, oldest first."""
+        known, own = self.outside.ancestors(base), []
+        while head not in known:
+            own.append(head)
+            head = self.outside.commits[head].parents[0]
+        return own[::-1]
 
     def _redundant(self, key: Key, effect: f.BuildCandidate, base: CommitId) -> e.Event:
         return e.CandidateRedundant(
@@ -263,9 +293,12 @@ class MemoryPerformer:
             detail="The target is gone.",
         )
 
-    def _merge(self, ours: CommitId, theirs: CommitId) -> tuple[Files, tuple[str, ...]]:
+    def _merge(
+        self, ours: CommitId, theirs: CommitId, since: CommitId
+    ) -> tuple[Files, tuple[str, ...]]:
+        """What `theirs` changed from the parent of `since` on, put onto `ours`."""
         commits = self.outside.commits
-        fork = commits[theirs].parents[0]
+        fork = commits[since].parents[0]
         base, left, right = (commits[one].files for one in (fork, ours, theirs))
         merged = dict(left)
         conflicts: list[str] = []
@@ -314,6 +347,7 @@ class MemoryPerformer:
                 return e.LandingStale(key=key, bead=effect.bead, change=effect.change, found=target)
             self.outside.move_target(effect.commit)
             self.outside.landings[effect.bead] += 1
+            self.outside.pins.pop(effect.change, None)
         return e.Landed(
             key=key,
             bead=effect.bead,
@@ -322,6 +356,10 @@ class MemoryPerformer:
             commit=effect.commit,
             tree=self.outside.tree(effect.commit),
         )
+
+    def _drop(self, key: Key, effect: f.DropCandidates) -> e.Event:
+        pins = self.outside.pins.pop(effect.change, set())
+        return e.CandidatesDropped(key=key, bead=effect.bead, change=effect.change, pins=len(pins))
 
     def _remove(self, key: Key, effect: f.RemoveWorkspace) -> e.Event:
         files = self.outside.workspaces.pop(effect.workspace, None)

@@ -76,11 +76,13 @@ class OpenChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildCandidate:
-    """Build the commit that would land, on the target's tip of now, invisibly.
+    """Build the commit that would land, invisibly: on the target's tip of now or, stacked, on the
+    candidate `onto` of a change ahead.
 
     Settled by `CandidateBuilt`, `CandidateConflicted`, `CandidateRedundant` or `TargetBlocked`.
-    `made_at_ms` (Unix time) dates the commit, so that building it again gives the same id; `round`
-    counts the rebuilds of one change.
+    `made_at_ms` (Unix time) dates what is made, so that building it again gives the same ids;
+    `round` counts the rebuilds of one change. `method` is how the change becomes part of the
+    target: one of `METHODS`.
     """
 
     repo: RepoId
@@ -90,6 +92,8 @@ class BuildCandidate:
     round: int
     message: str
     made_at_ms: int
+    onto: CommitId | None = None
+    method: str = "merge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,20 @@ class Land:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropCandidates:
+    """Let go of every candidate that was pinned for a change which has left the queue; what landed
+    is kept by the target. Settled by `CandidatesDropped`.
+
+    `round` is the change's newest: one that comes back and leaves again is another request.
+    """
+
+    repo: RepoId
+    bead: BeadId
+    change: ChangeId
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveWorkspace:
     """Snapshot, pin what is not in `kept_as`, verify, forget, delete. Settled by
     `WorkspaceRemoved`.
@@ -142,6 +160,7 @@ Effect = (
     | BuildCandidate
     | RunChecks
     | Land
+    | DropCandidates
     | RemoveWorkspace
 )
 
@@ -153,12 +172,17 @@ EFFECTS: tuple[type[Effect], ...] = (
     BuildCandidate,
     RunChecks,
     Land,
+    DropCandidates,
     RemoveWorkspace,
 )
 
 STOPPABLE = (RunWorker, RunChecks)
 """What may be stopped by a `StopRequested` while it runs. All others end by themselves, soon, and
 have done something or nothing."""
+
+METHODS = ("merge", "squash", "rebase")
+"""How a change lands: a merge commit with parents (base, head); one commit on base by the change's
+author; each commit of the change, one after the other, on base."""
 
 
 def effect_key(effect: Effect) -> Key:

@@ -18,6 +18,7 @@ from oya_vcs.core.outcomes import (
     CandidateBuilt,
     CandidateConflicted,
     CandidateRedundant,
+    CandidatesDropped,
     ChangeOpened,
     ChecksFinished,
     EffectFailed,
@@ -53,6 +54,7 @@ __all__ = [
     "CandidateBuilt",
     "CandidateConflicted",
     "CandidateRedundant",
+    "CandidatesDropped",
     "ChangeHeld",
     "ChangeOpened",
     "ChangeQueued",
@@ -72,6 +74,7 @@ __all__ = [
     "ResultRefused",
     "StopRequested",
     "TargetBlocked",
+    "TargetMoved",
     "Ticked",
     "WorkerFinished",
     "WorkerSpawned",
@@ -305,6 +308,16 @@ class QueueResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetMoved(Event):
+    """Somebody else moved the target of a repository: it stands at `commit`, where no landing of
+    ours put it. Noticed when a candidate is built or landed; what is being tested on the former tip
+    cannot land."""
+
+    repo: RepoId
+    commit: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received(Event):
     """Something came from outside under an id of its sender's (a webhook, a request), and was
     taken: the facts that it brought are in the same transaction. `content` is a digest of a request
@@ -350,6 +363,8 @@ EVENTS: tuple[type[Event], ...] = (
     Landed,
     LandingStale,
     TargetBlocked,
+    TargetMoved,
+    CandidatesDropped,
     WorkspaceRemoved,
     EffectFailed,
     BeadBackedOff,

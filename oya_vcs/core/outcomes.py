@@ -87,7 +87,8 @@ class ChangeOpened(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateBuilt(Outcome):
-    """`commit` is what would land on `base`; its tree is what the checks will see."""
+    """`commit` is what would land on `base` (the target's tip, or the candidate it is stacked on);
+    its tree is what the checks will see."""
 
     change: ChangeId
     base: CommitId
@@ -97,7 +98,8 @@ class CandidateBuilt(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateConflicted(Outcome):
-    """The change does not merge into `base`; `files` are the paths in conflict."""
+    """The change does not go onto `base`, the target's tip or the candidate of a change ahead;
+    `files` are the paths in conflict."""
 
     change: ChangeId
     base: CommitId
@@ -106,8 +108,9 @@ class CandidateConflicted(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRedundant(Outcome):
-    """The target holds the change already (head is an ancestor, or the merge changes nothing), at
-    `base`. Whoever put it there, it counts as landed only when the checks pass on `base`."""
+    """What it was built on holds the change already (head is an ancestor, or the merge changes
+    nothing), at `base`. Whoever put it there, it counts as landed only when the checks pass on
+    `base`, and `base` is on the target."""
 
     change: ChangeId
     base: CommitId
@@ -152,6 +155,14 @@ class TargetBlocked(Outcome):
     change: ChangeId
     reason: Reason
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidatesDropped(Outcome):
+    """Nothing of ours keeps a candidate of the change any more; `pins` were there to be removed."""
+
+    change: ChangeId
+    pins: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

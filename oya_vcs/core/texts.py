@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from oya_vcs.core.beads import Bead
 from oya_vcs.core.ids import ChangeId, Key
 from oya_vcs.core.merge import Change
+from oya_vcs.core.neutral import neutral
 from oya_vcs.core.spec import BeadSpec
 
 SUBJECT_MAX = 72
@@ -15,9 +16,8 @@ SUBJECT_MAX = 72
 
 
 def subject_line(spec: BeadSpec) -> str:
-    """A bead's title as one line of a commit message, never empty and without control
-    characters."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in spec.title).split())
+    """A bead's title as one line of a commit message, never empty, and harmless (`neutral`)."""
+    words = neutral(" ".join(neutral(spec.title).split()))
     line = words or str(spec.id)
     return line if len(line) <= SUBJECT_MAX else line[: SUBJECT_MAX - 1].rstrip() + "…"
 
@@ -28,9 +28,15 @@ def result_message(spec: BeadSpec, attempt: int, run: Key) -> str:
     return f"{subject_line(spec)}\n\nOya-Bead: {spec.id}\nOya-Attempt: {attempt}\nOya-Key: {run}\n"
 
 
-def candidate_message(spec: BeadSpec, change: ChangeId) -> str:
-    """The message of the merge commit that lands a change."""
-    return f"Land {spec.id}: {subject_line(spec)}\n\nOya-Change: {change}\n"
+def candidate_message(spec: BeadSpec, change: ChangeId, method: str = "merge") -> str:
+    """The message by which a change lands, and whose trailers a rebased one gets.
+
+    Of a merge, the result itself becomes part of the target's history, with the trailer that names
+    the bead; else this one names it.
+    """
+    bead = "" if method == "merge" else f"Oya-Bead: {spec.id}\n"
+    line = neutral(f"Land {spec.id}: {subject_line(spec)}")
+    return f"{line}\n\n{bead}Oya-Change: {change}\n"
 
 
 def conflict_feedback(bead: Bead, change: Change, base: str, files: Iterable[str]) -> str:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from oya_vcs.core.effects import EFFECTS
+from oya_vcs.core.effects import EFFECTS, DropCandidates
 from tests.conftest import NewProject
 from tests.projects import Project, agent, assert_order, plan_beads
 
 SETTLE_S = 20.0
 """How long the reapers of a dead daemon may take: stop_ms and a little, on a busy machine."""
+
+LANDING = [kind for kind in EFFECTS if kind is not DropCandidates]
+"""The effects of a bead whose first attempt lands."""
 
 
 def _assert_landed_once(project: Project, beads: list[dict[str, object]]) -> None:
@@ -31,6 +34,7 @@ def _assert_landed_once(project: Project, beads: list[dict[str, object]]) -> Non
     project.assert_healthy()
     project.assert_no_leaks()
     project.assert_no_needless_pins()
+    assert project.git("for-each-ref", "refs/oya/candidates") == ""
 
 
 def _counting_worker(project: Project, slow: str = "none") -> str:
@@ -59,7 +63,7 @@ def _wait_until_quiet(project: Project) -> None:
     ("at", "boundary", "kind"),
     [
         (at, boundary, kind.__name__)
-        for at, (kind, boundary) in enumerate(product(EFFECTS, ("before", "after", "recorded")))
+        for at, (kind, boundary) in enumerate(product(LANDING, ("before", "after", "recorded")))
     ],
 )
 def test_death_at_each_boundary_of_each_effect(
@@ -88,6 +92,30 @@ def test_death_at_each_boundary_of_each_effect(
     ran = project.oya("run", str(file), "--repo", str(project.root), "--worker", worker)
     assert ran.code == 0, ran.err
     _assert_landed_once(project, beads)
+
+
+@pytest.mark.parametrize("boundary", ["before", "after", "recorded"])
+def test_death_while_candidates_are_let_go(new_project: NewProject, boundary: str) -> None:
+    """The first attempt does not pass its check: killed around letting go of its candidate, the
+    next attempt lands, and no candidate is kept."""
+    project = new_project(check="test ! -e bad.txt")
+    file = project.beads({"id": "a", "title": "A", "deps": []})
+    worker = Path(_counting_worker(project))
+    worker.write_text(f'{worker.read_text()}test "$OYA_ATTEMPT" != 1 || touch bad.txt\n')
+    argv = [sys.executable, "-m", "tests.chaos.gated", boundary, "DropCandidates", str(file)]
+    killed = subprocess.run(
+        [*argv, str(project.root), str(worker)],
+        env=project.environ,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    ran = project.oya("run", str(file), "--repo", str(project.root), "--worker", str(worker))
+    assert ran.code == 0, ran.err
+    _assert_landed_once(project, [{"id": "a", "deps": []}])
 
 
 @pytest.mark.timeout(300)

@@ -48,6 +48,18 @@ class World(Protocol):
         """Move or delete the target, as somebody else would."""
         ...
 
+    def parents(self, commit: CommitId) -> list[CommitId]:
+        """The parents of a commit."""
+        ...
+
+    def files(self, commit: CommitId) -> dict[str, str]:
+        """The files of a commit and what is in them."""
+        ...
+
+    def pins(self) -> int:
+        """How many candidates are kept."""
+        ...
+
 
 class MemoryWorld:
     def __init__(self) -> None:
@@ -72,6 +84,15 @@ class MemoryWorld:
             self._outside.target = None
         else:
             self._outside.move_target(commit)
+
+    def parents(self, commit: CommitId) -> list[CommitId]:
+        return list(self._outside.commits[commit].parents)
+
+    def files(self, commit: CommitId) -> dict[str, str]:
+        return dict(self._outside.commits[commit].files)
+
+    def pins(self) -> int:
+        return sum(map(len, self._outside.pins.values()))
 
 
 class LocalWorld:
@@ -150,6 +171,18 @@ class LocalWorld:
         what = ["-d", "refs/heads/main"] if commit is None else ["refs/heads/main", commit]
         self._git("update-ref", *what)
 
+    def parents(self, commit: CommitId) -> list[CommitId]:
+        shown = self._git("rev-list", "--parents", "-n1", commit).split()
+        return [CommitId(one) for one in shown[1:]]
+
+    def files(self, commit: CommitId) -> dict[str, str]:
+        names = self._git("ls-tree", "-r", "--name-only", commit).split()
+        return {name: self._git("cat-file", "blob", f"{commit}:{name}") + "\n" for name in names}
+
+    def pins(self) -> int:
+        refs = self._git("for-each-ref", "--format=%(refname)", "refs/oya/candidates").split()
+        return sum(not ref.endswith("-base") for ref in refs)
+
 
 @pytest.fixture(params=["memory", "local"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
@@ -174,16 +207,25 @@ async def do(world: World, effect: f.Effect) -> e.Event:
     return event
 
 
-def build(head: CommitId, number: int = 1) -> f.BuildCandidate:
+def build(
+    head: CommitId,
+    number: int = 1,
+    *,
+    change: str = "c",
+    onto: CommitId | None = None,
+    method: str = "merge",
+) -> f.BuildCandidate:
     """The effect of building a head's candidate."""
     return f.BuildCandidate(
         repo=RepoId("r"),
         bead=BeadId("b"),
-        change=ChangeId("c"),
+        change=ChangeId(change),
         head=head,
         round=number,
         message="Land",
         made_at_ms=1_700_000_000_000,
+        onto=onto,
+        method=method,
     )
 
 
@@ -351,3 +393,146 @@ async def test_other_tree_than_tested_does_not_land(world: World) -> None:
     with pytest.raises(OyaError, match="tree"):
         await do(world, effect)
     assert world.tip() == built.base
+
+
+async def built(world: World, effect: f.BuildCandidate) -> e.CandidateBuilt:
+    """What comes of building where it works."""
+    event = await do(world, effect)
+    assert isinstance(event, e.CandidateBuilt), event
+    return event
+
+
+METHODS = pytest.mark.parametrize("method", f.METHODS)
+
+
+@METHODS
+async def test_candidates_are_stacked_invisibly_and_land_one_by_one(
+    world: World, method: str
+) -> None:
+    """main+A, main+A+B, main+A+B+C are there before anything landed; each lands from the one below,
+    and none is built again."""
+    base, chain, onto = world.tip(), [], None
+    for name in "abc":
+        head = world.head({f"{name}.txt": f"{name}\n"}, base)
+        effect = build(head, change=name, onto=onto, method=method)
+        chain.append(await built(world, effect))
+        assert await world.forge().probe(effect_key(effect), effect) == chain[-1]
+        assert chain[-1].base == (onto or base)
+        assert world.parents(chain[-1].commit)[0] == chain[-1].base
+        onto = chain[-1].commit
+        assert world.tip() == base
+    assert set(world.files(chain[-1].commit)) == {"README", "a.txt", "b.txt", "c.txt"}
+    for one in chain:
+        assert isinstance(await do(world, land(one)), e.Landed)
+        assert world.tip() == one.commit
+    assert world.pins() == 0
+
+
+async def test_a_stack_may_land_whole(world: World) -> None:
+    """The target goes from the tip to the top of a stack in one step, or not at all."""
+    base = world.tip()
+    one = await built(world, build(world.head({"a.txt": "a\n"}, base), change="a"))
+    head = world.head({"b.txt": "b\n"}, base)
+    two = await built(world, build(head, change="b", onto=one.commit))
+    landing = replace(land(two), base=base)
+    event = await do(world, landing)
+    assert isinstance(event, e.Landed)
+    assert (event.base, world.tip()) == (base, two.commit)
+    assert isinstance(await do(world, land(one)), e.Landed), "it is below the tip"
+    assert world.tip() == two.commit
+
+
+async def test_a_stacked_change_may_conflict_with_one_ahead(world: World) -> None:
+    """Both change one file: the second does not go onto the first, and goes onto the target."""
+    base = world.tip()
+    one = await built(world, build(world.head({"README": "one\n"}, base), change="a"))
+    head = world.head({"README": "two\n"}, base)
+    for method in f.METHODS:
+        effect = build(head, change="b", onto=one.commit, method=method)
+        event = await do(world, effect)
+        assert isinstance(event, e.CandidateConflicted)
+        assert (event.base, event.files) == (one.commit, ("README",))
+    assert (await built(world, build(head, 2, change="b"))).base == base
+
+
+async def test_a_change_that_one_ahead_makes_too_is_redundant_there(world: World) -> None:
+    """On the candidate that holds it; on the target it is not."""
+    base = world.tip()
+    one = await built(world, build(world.head({"a.txt": "a\n", "b.txt": "b\n"}, base), change="a"))
+    head = world.head({"b.txt": "b\n"}, base)
+    for method in f.METHODS:
+        event = await do(world, build(head, change="b", onto=one.commit, method=method))
+        assert isinstance(event, e.CandidateRedundant)
+        assert event.base == one.commit
+    assert (await built(world, build(head, 2, change="b"))).base == base
+
+
+async def test_a_stack_is_built_whatever_becomes_of_the_target(world: World) -> None:
+    """It says nothing of the target; landing does."""
+    base = world.tip()
+    one = await built(world, build(world.head({"a.txt": "a\n"}, base), change="a"))
+    other = world.head({"other.txt": "o\n"}, base)
+    head = world.head({"b.txt": "b\n"}, base)
+    world.move(other)
+    two = await built(world, build(head, change="b", onto=one.commit))
+    assert two.base == one.commit
+    event = await do(world, land(two))
+    assert isinstance(event, e.LandingStale)
+    assert event.found == other == world.tip()
+
+
+@METHODS
+async def test_a_change_of_several_commits(world: World, method: str) -> None:
+    """Merged with its own commits, squashed into one, or rebased one by one, of which those that
+    change nothing are left out; the files are the same."""
+    base = world.tip()
+    first = world.head({"a.txt": "1\n"}, base)
+    same = world.head({"a.txt": "1\n"}, first)
+    head = world.head({"a.txt": "2\n"}, same)
+    tip = world.head({"other.txt": "o\n"}, base)
+    world.move(tip)
+    effect = build(head, method=method)
+    event = await built(world, effect)
+    assert (event.base, await world.forge().probe(effect_key(effect), effect)) == (tip, event)
+    assert await do(world, effect) == event
+    assert world.files(event.commit) == {**FIRST, "a.txt": "2\n", "other.txt": "o\n"}
+    (below, *others) = world.parents(event.commit)
+    assert others == ([head] if method == "merge" else [])
+    if method == "rebase":
+        assert world.files(below) == {**FIRST, "a.txt": "1\n", "other.txt": "o\n"}
+        (below,) = world.parents(below)
+    assert below == tip
+    assert isinstance(await do(world, land(event)), e.Landed)
+    assert world.tip() == event.commit
+
+
+async def test_a_rebase_is_whole_or_a_conflict(world: World) -> None:
+    """A commit in the middle that conflicts is a conflict, though the end would merge."""
+    base = world.tip()
+    middle = world.head({"README": "middle\n", "a.txt": "a\n"}, base)
+    head = world.head({"a.txt": "a\n"}, middle)
+    tip = world.head({"README": "theirs\n"}, base)
+    world.move(tip)
+    event = await do(world, build(head, method="rebase"))
+    assert isinstance(event, e.CandidateConflicted)
+    assert event.files == ("README",)
+    assert world.pins() == 0
+    assert (await built(world, build(head, method="squash"))).base == tip
+
+
+@METHODS
+async def test_candidates_are_let_go_with_their_change(world: World, method: str) -> None:
+    """All rounds of this change and of no other; done again, or of one that never had any, there is
+    nothing to do."""
+    head = world.head({"a.txt": "a\n"}, world.tip())
+    for number in (1, 2):
+        await built(world, build(head, number, method=method))
+    await built(world, build(head, change="c.2", method=method))
+    assert world.pins() in (2, 3)  # equal commits may be one
+    before = world.pins()
+    effect = f.DropCandidates(repo=RepoId("r"), bead=BeadId("b"), change=ChangeId("c"), round=2)
+    for left in (True, False):
+        event = await do(world, effect)
+        assert isinstance(event, e.CandidatesDropped)
+        assert (event.pins > 0) is left
+        assert 0 < world.pins() < before

@@ -49,6 +49,9 @@ class Counted:
         async with self.inner.lock(turn):
             yield
 
+    async def operation(self) -> str:
+        return await self.inner.operation()
+
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
         self.calls.append(("jj", *args))
         return await self.inner.jj(*args, workspace=workspace, stdin=stdin)

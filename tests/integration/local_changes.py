@@ -28,6 +28,17 @@ async def no_report(event: e.Event) -> None:
     raise AssertionError(event)
 
 
+@dataclass
+class Moves:
+    """Hears, as the engine would, that somebody else moved the target; of nothing else."""
+
+    seen: list[CommitId] = field(default_factory=list)
+
+    async def __call__(self, event: e.Event) -> None:
+        assert isinstance(event, e.TargetMoved)
+        self.seen.append(event.commit)
+
+
 @dataclass(frozen=True)
 class Changes:
     """A user's repository, seen by whoever tests the forge."""
@@ -119,7 +130,9 @@ class Changes:
         return not self.git("rev-list", "-n1", commit, f"^{tip}")
 
     def pins(self) -> list[str]:
-        return self.git("for-each-ref", "--format=%(refname)", "refs/oya/candidates").split()
+        """The names of the refs that keep candidates, below our home's folder of them."""
+        kept = f"refs/oya/candidates/{self.repository.home_tag}/"
+        return self.git("for-each-ref", "--format=%(refname:lstrip=4)", kept).split()
 
     def operations(self) -> list[str]:
         """The descriptions in the op log, newest first."""
@@ -133,16 +146,25 @@ class Changes:
         self.user.peek("log", "-r", "all()")
 
     def build(
-        self, head: CommitId, *, number: int = 1, message: str = MESSAGE
+        self,
+        head: CommitId,
+        *,
+        number: int = 1,
+        message: str = MESSAGE,
+        change: str = "c1",
+        onto: CommitId | None = None,
+        method: str = "merge",
     ) -> tuple[Key, f.BuildCandidate]:
         effect = f.BuildCandidate(
             repo=RepoId("r"),
             bead=BeadId("b1"),
-            change=ChangeId("c1"),
+            change=ChangeId(change),
             head=head,
             round=number,
             message=message,
             made_at_ms=MADE_AT_MS,
+            onto=onto,
+            method=method,
         )
         return effect_key(effect), effect
 
@@ -212,6 +234,9 @@ class Watched:
     @property
     def control(self) -> Path:
         return self.inner.control
+
+    async def operation(self) -> str:
+        return await self.inner.operation()
 
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
         answer = self.inner.jj(*args, workspace=workspace, stdin=stdin)

@@ -38,7 +38,7 @@ async def test_candidate_is_the_merge_of_head_into_the_tip(changes: Changes) -> 
     assert parents.split() == [base, head]
     seconds = str(MADE_AT_MS // 1000)
     assert rest == ["Uma User", "uma@example.org", seconds, seconds, message.strip()]
-    assert changes.pins() == [f"refs/oya/candidates/b1/{key}"]
+    assert changes.pins() == [f"c1/{key}"]
     changes.whole()
 
 
@@ -252,15 +252,26 @@ async def test_target_that_git_cannot_name_blocks(changes: Changes, name: str) -
 
 
 async def test_build_starts_few_processes(changes: Changes) -> None:
-    """At most five for a candidate, three for a change that conflicts or is redundant."""
+    """Five for a candidate, two more than plain git needs (what looks for jj's conflicts); two for
+    a redundant change; jj only where something has happened in it since."""
     await changes.built(changes.head({"first.txt": "1\n"}))
-    for head, most in (
-        (changes.head({"new.txt": "new\n"}), 5),
-        (changes.commit("main"), 3),
+    watched = Watched(changes.repository)
+    forge = changes.forge(repository=watched)
+    asked = [("jj", "bookmark")]
+    for head, programs in (
+        (changes.head({"new.txt": "new\n"}), BUILDS),
+        (changes.commit("main"), ["merge-tree", "update-ref"]),
+        (changes.head({"more.txt": "more\n"}), BUILDS),
     ):
-        watched = Watched(changes.repository)
-        await changes.forge(repository=watched).do(*changes.build(head), no_report)
-        assert len(watched.calls) <= most, watched.calls
+        watched.calls.clear()
+        await forge.do(*changes.build(head), no_report)
+        ran = [call for call in watched.calls if call[0] == "jj"]
+        assert [call[:2] for call in ran] == asked
+        assert sorted(call[2] for call in watched.calls if call[0] == "git") == programs
+        asked = []
+
+
+BUILDS = ["commit-tree", "diff-tree", "merge-tree", "rev-list", "update-ref"]
 
 
 async def test_replaced_objects_are_not_believed(changes: Changes) -> None:

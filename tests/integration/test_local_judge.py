@@ -15,7 +15,7 @@ from oya_vcs.core.ids import CommitId
 from oya_vcs.errors import ConfigurationInvalid
 from tests.conftest import NewProject
 from tests.integration.conftest import UserRepo
-from tests.integration.local_changes import Changes, no_report
+from tests.integration.local_changes import Changes, Moves, no_report
 
 
 @pytest.fixture(params=["colocated"])
@@ -77,18 +77,19 @@ async def test_the_targets_newest_checks_judge(changes: Changes) -> None:
     """A check that was put on the target while a daemon runs counts for all that is built on it,
     though the same forge had judged by the former."""
     move(changes, {"oya.toml": checks(old="true")})
-    forge = changes.forge(checks_at=checks_at)
+    forge, moves = changes.forge(checks_at=checks_at), Moves()
     head = changes.head({"new.txt": "new\n"})
     for number, (toml, reason) in enumerate(
         [(checks(old="true"), None), (checks(old="test ! -e new.txt"), e.Reason.CHECK_FAILED)]
     ):
         move(changes, {"oya.toml": toml, f"{number}": "x\n"})
         key, effect = changes.build(head, number=number + 1)
-        built = await forge.do(key, effect, no_report)
+        built = await forge.do(key, effect, moves)
         assert isinstance(built, e.CandidateBuilt)
         event = await forge.do(*changes.check(built.commit), no_report)
         assert isinstance(event, e.ChecksFinished)
         assert event.reason is reason
+    assert len(moves.seen) == 1
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ async def test_what_the_outbox_did_is_known_by_its_key() -> None:
     settled = {event.key: event for event in events if isinstance(event, e.Outcome)}
     executor, never = Executor(daemon.journal.find), Deed(daemon.journal)
     requested = [event for event in events if isinstance(event, e.Requested)]
-    assert len(requested) == 2 * len(f.EFFECTS)
+    assert len(requested) == 2 * (len(f.EFFECTS) - 1)  # all but letting go of what never landed
     for one in requested:
         assert await executor.execute(one.key, one.effect, never) == settled[one.key]
     assert never.begun == []

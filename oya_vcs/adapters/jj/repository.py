@@ -123,6 +123,18 @@ class JjRepository:
                 self._held = ()
                 os.close(descriptor)
 
+    async def operation(self) -> str:
+        """The name of jj's newest operation, read from its folder of operation heads."""
+
+        def heads() -> list[str]:
+            try:
+                return [path.name for path in (self.store / "op_heads" / "heads").iterdir()]
+            except OSError:
+                return []
+
+        found = await asyncio.to_thread(heads)
+        return found[0] if len(found) == 1 else ""
+
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
         """Run jj and return its stdout. Without `workspace` it works at the control workspace and
         never snapshots.

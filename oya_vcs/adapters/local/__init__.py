@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from oya_vcs.adapters.local.candidates import build, find
+from oya_vcs.adapters.local.candidates import build, drop, find
 from oya_vcs.adapters.local.checkout import Checkout
 from oya_vcs.adapters.local.checks import Checks
 from oya_vcs.adapters.local.judge import ChecksAt
@@ -60,10 +60,13 @@ class LocalForge:
     @property
     def kinds(self) -> tuple[type[f.Effect], ...]:
         """Everything between a collected result and its landing."""
-        return (f.OpenChange, f.BuildCandidate, f.RunChecks, f.Land)
+        return (f.OpenChange, f.BuildCandidate, f.RunChecks, f.Land, f.DropCandidates)
 
     async def do(self, key: Key, effect: f.Effect, report: Report) -> e.Event:
-        """Carry the effect out; whatever touches refs is done under the repository's lock."""
+        """Carry the effect out; whatever touches refs is done under the repository's lock.
+
+        Reports `TargetMoved` where it met a target that somebody else had moved.
+        """
         if isinstance(effect, f.OpenChange):
             return await self._open(key, effect)
         if isinstance(effect, f.RunChecks):
@@ -73,8 +76,12 @@ class LocalForge:
                 event = await build(self._target, key, effect)
             elif isinstance(effect, f.Land):
                 event = await land(self._target, key, effect)
+            elif isinstance(effect, f.DropCandidates):
+                event = await drop(self._target, key, effect)
             else:
                 raise _foreign(effect)
+        if (moved := self._target.moved()) is not None:
+            await report(e.TargetMoved(repo=effect.repo, commit=moved))
         return await self._on_disk(event)
 
     async def probe(self, key: Key, effect: f.Effect) -> e.Event | Probe:
@@ -82,8 +89,8 @@ class LocalForge:
 
         A landing whose process died after moving the branch is finished here.
         """
-        if isinstance(effect, f.OpenChange):
-            return Probe.ABSENT
+        if isinstance(effect, f.OpenChange | f.DropCandidates):
+            return Probe.ABSENT  # harmless to repeat
         if isinstance(effect, f.RunChecks):
             return await self._checks.find(key, effect)
         async with self._repository.lock(Turn.LANDING):

@@ -1,4 +1,5 @@
-"""Candidates: the commit that would land, made with git plumbing and kept under a ref of ours.
+"""Candidates: the commit that would land, on the target's tip or stacked on another candidate, and
+the refs of ours that keep it.
 
 No working copy, no index and no jj operation is touched. This module must not know how a candidate
 is tested or landed.
@@ -6,52 +7,56 @@ is tested or landed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from oya_vcs.adapters.local.methods import (
+    Conflicted,
+    Made,
+    Redundant,
+    Unresolved,
+    put_onto,
+)
 from oya_vcs.adapters.local.target import LOOKS_MAX, Blocked, Target
-from oya_vcs.core.effects import BuildCandidate
+from oya_vcs.core.effects import BuildCandidate, DropCandidates
 from oya_vcs.core.events import (
     CandidateBuilt,
     CandidateConflicted,
     CandidateRedundant,
+    CandidatesDropped,
     Event,
     TargetBlocked,
 )
-from oya_vcs.core.ids import CommitId, Key, TreeId
+from oya_vcs.core.ids import ChangeId, CommitId, Key, TreeId
 from oya_vcs.errors import WorldFailed
 
-PINS = "refs/oya/candidates/"
-"""Where candidates are kept from being collected as garbage: a folder a bead, in it a ref an
-effect, named by its key."""
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-"""The tree without entries, which git knows without storing it."""
-CONFLICT_TREES = ".jjconflict-"
-"""How root entries begin that jj wrote for a commit with a conflict in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """What merging two commits gives: `files` are in conflict where it is not `clean`."""
-
-    clean: bool
-    tree: TreeId
-    files: tuple[str, ...]
+PINS = "refs/oya/candidates"
+"""Where candidates are kept from being collected as garbage: in it a folder a home and a change,
+and in that a ref an effect, named by its key."""
+BASE = "-base"
+"""The end of the name of the ref beside it that keeps the base, where the base is not the first
+parent of the candidate."""
 
 
 async def build(target: Target, key: Key, effect: BuildCandidate) -> Event:
-    """Merge the head into the target's tip of now.
+    """The change on the target's tip of now, or on the candidate that the effect names.
 
-    It is built on jj's tip, and whatever comes of it counts only if git's branch stands there too
-    in the moment of the verdict. Raises WorldFailed, not retryable, where the head is not there or
-    holds jj's conflict trees.
+    On the tip, it is built where jj has that, and whatever comes of it counts only if git's branch
+    stands there too in the moment of the verdict. Raises WorldFailed, not retryable, where a commit
+    is not there or the change holds jj's conflict trees.
     """
+    if effect.onto is not None:
+        await target.met_beneath(effect.onto)
+        made = await _make(target, key, effect, effect.onto)
+        if made.pins:
+            await target.change_refs(*made.pins)
+        return _told(made)
     tip = await target.bookmark()
     for _ in range(LOOKS_MAX):
         if not isinstance(tip, Blocked):
-            event = await _build_on(target, key, effect, tip)
-            if event is not None:
-                return event
+            made = await _make(target, key, effect, tip)
+            if await target.still(tip, target.verify(tip), *made.pins):
+                target.met(tip)
+                return _told(made)
         agreed = await target.agreed()
         if isinstance(agreed, Blocked):
             return TargetBlocked(
@@ -66,95 +71,83 @@ async def build(target: Target, key: Key, effect: BuildCandidate) -> Event:
 
 
 async def find(target: Target, key: Key, effect: BuildCandidate) -> Event | None:
-    """The candidate that a dead process built, by its pin; its first parent is the base."""
+    """The candidate that a dead process built, by its pin."""
+    pin = f"{pins_of(target, effect.change)}{key}"
     form = "--format=%(objectname) %(tree) %(parent)"
-    said = (await target.git("for-each-ref", form, f"{PINS}{effect.bead}/{key}")).split()
+    said = (await target.git("for-each-ref", form, pin, f"{pin}{BASE}")).splitlines()
     if not said:
         return None
-    commit, tree, base, *_ = said
-    return _built(key, effect, base, commit, tree)
+    commit, tree, *parents = said[0].split()
+    base = said[1].split()[0] if len(said) > 1 else parents[0]
+    return _built(key, effect, CommitId(base), Made(CommitId(commit), TreeId(tree)))
 
 
-async def _build_on(
-    target: Target, key: Key, effect: BuildCandidate, base: CommitId
-) -> Event | None:
-    """The verdict on merging the head into `base`; None where git's branch is not at `base`."""
-    merged, there, head = await _merges(target, base, effect.head)
-    if merged.tree == there.tree:
-        verdict: Event = CandidateRedundant(
-            key=key, bead=effect.bead, change=effect.change, base=base, tree=there.tree
-        )
-    elif await _hold_conflict_trees(target, head.tree, merged.tree):
-        if await target.still(base, target.verify(base)):
-            raise _conflict_trees(target, effect)
-        return None
-    elif not merged.clean:
-        verdict = CandidateConflicted(
-            key=key, bead=effect.bead, change=effect.change, base=base, files=merged.files
-        )
-    else:
-        commit = await _commit(target, effect, base, merged.tree)
-        pin = f"update {PINS}{effect.bead}/{key}\0{commit}\0\0"
-        verdict = _built(key, effect, base, commit, merged.tree)
-        return verdict if await target.still(base, target.verify(base), pin) else None
-    return verdict if await target.still(base, target.verify(base)) else None
+async def drop(target: Target, key: Key, effect: DropCandidates) -> CandidatesDropped:
+    """Remove the pins of the change, of this home and no other's. None need be there."""
+    pins = await target.refs(pins_of(target, effect.change))
+    if pins:
+        await target.change_refs(*(f"delete {pin.name}\0{pin.commit}\0" for pin in pins))
+    return CandidatesDropped(key=key, bead=effect.bead, change=effect.change, pins=len(pins))
 
 
-def _built(key: Key, effect: BuildCandidate, base: str, commit: str, tree: str) -> Event:
+def pins_of(target: Target, change: ChangeId) -> str:
+    """The folder of the refs that keep a change's candidates."""
+    return f"{PINS}/{target.home_tag}/{change}/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What came of building: how it is told, and what is to be kept of it first."""
+
+    event: Event | WorldFailed
+    pins: tuple[str, ...] = ()
+
+
+def _told(made: _Candidate) -> Event:
+    if isinstance(made.event, WorldFailed):
+        raise made.event
+    return made.event
+
+
+async def _make(target: Target, key: Key, effect: BuildCandidate, base: CommitId) -> _Candidate:
+    verdict = await put_onto(target, base, effect)
+    match verdict:
+        case Made(commit):
+            pin = f"{pins_of(target, effect.change)}{key}"
+            pins = [f"update {pin}\0{commit}\0\0"]
+            if effect.method == "rebase":
+                pins.append(f"update {pin}{BASE}\0{base}\0\0")
+            return _Candidate(_built(key, effect, base, verdict), tuple(pins))
+        case Conflicted(files):
+            return _Candidate(
+                CandidateConflicted(
+                    key=key, bead=effect.bead, change=effect.change, base=base, files=files
+                )
+            )
+        case Redundant(tree):
+            return _Candidate(
+                CandidateRedundant(
+                    key=key, bead=effect.bead, change=effect.change, base=base, tree=tree
+                )
+            )
+        case Unresolved():
+            return _Candidate(_unresolved(target, effect))
+
+
+def _built(key: Key, effect: BuildCandidate, base: CommitId, made: Made) -> CandidateBuilt:
     return CandidateBuilt(
         key=key,
         bead=effect.bead,
         change=effect.change,
-        base=CommitId(base),
-        commit=CommitId(commit),
-        tree=TreeId(tree),
+        base=base,
+        commit=made.commit,
+        tree=made.tree,
     )
 
 
-async def _merges(target: Target, base: CommitId, head: CommitId) -> tuple[Merge, Merge, Merge]:
-    """The merge of head into base; then, as that of each with itself, the trees of base and head.
-
-    `--stdin` makes a conflict an answer, with status 0, and leaves any other status for errors such
-    as a commit that is not there. A head that the base holds already merges to the base's tree.
-    Git sees no attributes, and so no merge driver: like jj, it merges every file as text.
-    """
-    said = await target.git(
-        *("merge-tree", "--write-tree", "--stdin", "--no-messages", "--name-only"),
-        stdin=f"{base} {head}\n{base} {base}\n{head} {head}\n",
-    )
-    fields = iter(said.split("\0"))
-    return _next_merge(fields), _next_merge(fields), _next_merge(fields)
-
-
-def _next_merge(fields: Iterator[str]) -> Merge:
-    clean, tree = next(fields) == "1", TreeId(next(fields))
-    return Merge(clean, tree, tuple(iter(lambda: next(fields), "")))
-
-
-async def _hold_conflict_trees(target: Target, *trees: TreeId) -> bool:
-    """Whether the root of any of the trees holds what jj writes for a conflict."""
-    said = await target.git(
-        *("diff-tree", "--stdin", "--name-only", "-z", "--", f"{CONFLICT_TREES}*"),
-        stdin="".join(f"{EMPTY_TREE} {tree}\n" for tree in trees),
-    )
-    return CONFLICT_TREES in said
-
-
-def _conflict_trees(target: Target, effect: BuildCandidate) -> WorldFailed:
+def _unresolved(target: Target, effect: BuildCandidate) -> WorldFailed:
     return WorldFailed(
-        f"Change {effect.change} holds an unresolved jj conflict: the root of {effect.head}, "
-        f"or of its merge with `{target.name}`, has an entry {CONFLICT_TREES}*.",
+        f"Change {effect.change} holds an unresolved jj conflict: the root of {effect.head}, of a "
+        f"commit below it, or of its merge with `{target.name}`, has an entry .jjconflict-*.",
         hint="Resolve it with `jj resolve`, or have the bead worked on again.",
     )
-
-
-async def _commit(target: Target, effect: BuildCandidate, base: CommitId, tree: TreeId) -> CommitId:
-    """Write the merge commit. Its dates are the effect's, in git's whole seconds, so that the same
-    effect on the same base gives the same id."""
-    date = f"@{effect.made_at_ms // 1000} +0000"
-    commit = await target.git(
-        *("commit-tree", "-p", base, "-p", effect.head, tree),
-        env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
-        stdin=effect.message,
-    )
-    return CommitId(commit)

@@ -6,7 +6,7 @@ tree that it is given, or nothing.
 
 from __future__ import annotations
 
-from oya_vcs.adapters.local.candidates import PINS
+from oya_vcs.adapters.local.candidates import pins_of
 from oya_vcs.adapters.local.target import LOOKS_MAX, Blocked, Target
 from oya_vcs.core.effects import Land
 from oya_vcs.core.events import Event, Landed, LandingStale, Reason, TargetBlocked
@@ -39,6 +39,9 @@ async def conclude(target: Target, key: Key, effect: Land) -> Event | None:
     tip = await target.agreed()
     if isinstance(tip, Blocked):
         return _blocked(key, effect, tip)
+    if tip.commit == effect.commit:
+        target.landed(tip.commit)
+    target.met(tip.commit)
     if tip.commit == effect.base:
         return None
     if tip.commit == effect.commit:
@@ -60,15 +63,17 @@ async def conclude(target: Target, key: Key, effect: Land) -> Event | None:
 
 
 async def _swap(target: Target, effect: Land) -> Blocked | None:
-    """Move git's branch and drop the pins of the bead's candidates, in one transaction.
+    """Move git's branch and drop the pins of the change's candidates, in one transaction.
 
     Returns quietly where the branch did not stand at base (any more): `conclude` reads what is.
     """
-    refs = await target.refs(target.ref, f"{PINS}{effect.bead}/")
+    refs = await target.refs(target.ref, pins_of(target, effect.change))
     branch = next((ref for ref in refs if ref.name == target.ref), None)
     if branch is None or branch.commit != effect.base:
         return None
-    pins = [ref for ref in refs if ref.name.startswith(PINS)]
+    if edited_in := await target.edited_in():
+        return _edited(target, edited_in)
+    pins = [ref for ref in refs if ref.name.startswith(pins_of(target, effect.change))]
     tree = next((pin.tree for pin in pins if pin.commit == effect.commit), "")
     tree = tree or await target.tree(effect.commit)
     if tree != effect.tree:
@@ -99,6 +104,15 @@ def _checked_out(target: Target, folder: str) -> Blocked:
         Reason.TARGET_CONFLICTED,
         f"The branch `{target.name}` is checked out in the git worktree {folder}, whose files "
         "would read as undoing the landing. Run `git checkout --detach` there, then run again.",
+    )
+
+
+def _edited(target: Target, workspaces: str) -> Blocked:
+    return Blocked(
+        Reason.TARGET_CONFLICTED,
+        f"The commit of `{target.name}` is itself being edited in {workspaces}: with the next "
+        "change there jj would rewrite it, and the bookmark would be conflicted. Run `jj new` "
+        "there, then run again.",
     )
 
 

@@ -17,8 +17,11 @@ LOOKS_MAX = 4
 """How often one effect looks again at a target that moves under its eyes before it gives way."""
 _BOOKMARK = (
     'if(remote, "", if(conflict, "conflicted", '
-    'if(present, normal_target.commit_id(), "missing")) ++ "\\n")'
+    'if(present, normal_target.commit_id() ++ " " ++ normal_target.working_copies(), "missing"))'
+    ' ++ "\\n")'
 )
+"""Of our control workspace, beside which there is always another: with a single one, jj tells no
+working copies."""
 _REFS = "--format=%(refname)%00%(objectname)%00%(tree)%00%(HEAD)%00%(worktreepath)%00"
 
 
@@ -50,35 +53,97 @@ class Ref:
     worktree: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What jj knew of the bookmark after an operation; `edited_in` names the workspaces whose
+    working copy is that very commit."""
+
+    operation: str
+    tip: CommitId | Blocked
+    edited_in: str = ""
+
+
 class Target:
     """The bookmark `name` of a repository. Whoever calls holds the repository's lock."""
 
     def __init__(self, repository: Repository, name: str) -> None:
         self._repository = repository
+        self._known: _Known | None = None
+        self._expected: CommitId | None = None
+        self._moved: CommitId | None = None
         self.name = name
         self.ref = f"refs/heads/{name}"
+        self.home_tag = repository.home_tag
 
     async def bookmark(self) -> CommitId | Blocked:
-        """Where jj has the target, without looking at git."""
+        """Where jj has the target, without looking at git. jj is not asked again until something
+        has happened in it."""
+        return (await self._look()).tip
+
+    async def edited_in(self) -> str:
+        """The workspaces, if any, in which the target's own commit is the one being edited."""
+        return (await self._look()).edited_in
+
+    async def _look(self) -> _Known:
+        operation = await self._repository.operation()
+        if self._known is not None and self._known.operation == operation:
+            return self._known
+        found = await self._ask(operation)
+        same = operation and operation == await self._repository.operation()
+        self._known = found if same else None
+        return found
+
+    async def _ask(self, operation: str) -> _Known:
         quoted = self.name.replace("\\", "\\\\").replace('"', '\\"')
         said = await self._repository.jj(
             "bookmark", "list", "-T", _BOOKMARK, "--", f'exact:"{quoted}"'
         )
-        found = said.strip()
+        found, _, edited_in = said.strip().partition(" ")
         if found == "conflicted":
-            return Blocked(
-                Reason.TARGET_CONFLICTED,
-                f"The bookmark `{self.name}` is conflicted: it was moved in two ways at once. "
-                f"Run `jj bookmark set {self.name} -r REVISION` (with --allow-backwards if jj "
-                "asks for it), then run again.",
+            return _Known(
+                operation,
+                Blocked(
+                    Reason.TARGET_CONFLICTED,
+                    f"The bookmark `{self.name}` is conflicted: it was moved in two ways at once. "
+                    f"Run `jj bookmark set {self.name} -r REVISION` (with --allow-backwards if jj "
+                    "asks for it), then run again.",
+                ),
             )
         if found in ("", "missing"):
-            return Blocked(
-                Reason.TARGET_MISSING,
-                f"There is no bookmark `{self.name}`. "
-                f"Run `jj bookmark create {self.name} -r REVISION`, then run again.",
+            return _Known(
+                operation,
+                Blocked(
+                    Reason.TARGET_MISSING,
+                    f"There is no bookmark `{self.name}`. "
+                    f"Run `jj bookmark create {self.name} -r REVISION`, then run again.",
+                ),
             )
-        return CommitId(found)
+        return _Known(operation, CommitId(found), edited_in)
+
+    def met(self, tip: CommitId) -> None:
+        """The target stands at `tip`: somebody else moved it, unless it stood there before."""
+        if self._expected not in (None, tip):
+            self._moved = tip
+        self._expected = tip
+
+    def landed(self, tip: CommitId) -> None:
+        """The target stands at `tip`, where we put it."""
+        self._expected = tip
+
+    async def met_beneath(self, candidate: CommitId) -> None:
+        """Look where the target stands while something is stacked on `candidate`: on a target that
+        nobody else moved, unless that is seen."""
+        tip = await self.bookmark()
+        if isinstance(tip, Blocked):
+            return
+        if self._expected is None and not await self.contains(candidate, tip):
+            self._moved = tip
+        self.met(tip)
+
+    def moved(self) -> CommitId | None:
+        """Where somebody else moved the target, told once."""
+        moved, self._moved = self._moved, None
+        return moved
 
     async def agreed(self) -> Tip | Blocked:
         """Where jj and git both have the target, after each was told what the other knows.
@@ -127,13 +192,17 @@ class Target:
         the branch had moved; raises WorldFailed where it had not and git refuses all the same.
         """
         try:
-            await self.git("update-ref", "-m", note, "--stdin", "-z", stdin="".join(lines))
+            await self.change_refs(*lines, note=note)
         except WorldFailed:
             branch = await self.branch()
             if branch is not None and branch.commit == base:
                 raise
             return False
         return True
+
+    async def change_refs(self, *lines: str, note: str = "oya-vcs") -> None:
+        """Carry out a ref transaction, all or nothing. Raises WorldFailed where git refuses."""
+        await self.git("update-ref", "-m", note, "--stdin", "-z", stdin="".join(lines))
 
     async def contains(self, tip: CommitId, commit: CommitId) -> bool:
         """Whether `commit` is `tip` or one of its ancestors."""

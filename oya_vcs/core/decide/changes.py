@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead
+from oya_vcs.core.decide.candidates import drop_candidates
 from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
 from oya_vcs.core.merge import Change
@@ -72,12 +73,14 @@ def _candidate_conflicted(
 def _checks_finished(world: World, fact: e.ChecksFinished, at_ms: int, policy: Policy) -> Decisions:
     bead, change = world.bead(fact.bead), world.changes[fact.change]
     if fact.reason is e.Reason.NO_CHECKS:
+        yield from drop_candidates(change)
         yield e.BeadFailed(bead=bead.id, reason=fact.reason, detail=fact.detail)
     elif fact.reason is not None:
         feedback = check_feedback(bead, change, fact.check, fact.detail)
         yield from _send_back(world, bead, change, fact.reason, feedback, policy)
     elif change.reason is e.Reason.ALREADY_LANDED:
         yield e.FoundLanded(bead=bead.id, change=change.id, commit=fact.candidate)
+        yield from drop_candidates(change)
         yield from remove_workspaces(world, bead)
     elif change.base is None or change.tree is None:
         raise Bug(f"Change {change.id} has checks that passed and no candidate.")
@@ -100,6 +103,7 @@ def _send_back(
 ) -> Decisions:
     """The queue refuses a result: back to a worker with the reason, or failed when no attempt is
     left."""
+    yield from drop_candidates(change)
     if bead.failures + 1 < policy.attempts_max:
         yield from remove_workspaces(world, bead)
         yield e.BeadReworked(bead=bead.id, change=change.id, reason=reason, feedback=feedback)

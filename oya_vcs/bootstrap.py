@@ -29,7 +29,7 @@ from oya_vcs.adapters.command import (
 )
 from oya_vcs.adapters.control import ControlSocket
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_repository
-from oya_vcs.adapters.local import ChecksAt, LocalForge
+from oya_vcs.adapters.local import ChecksAt, LocalForge, checks_that_fit
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.children import watched_by_descriptor
 from oya_vcs.adapters.process.upkeep import Upkeep
@@ -88,6 +88,8 @@ class Plan:
     config: Config
     checks_at: ChecksAt
     environ: Mapping[str, str]
+    checks_fitting: int = 1
+    """Checks that the machine can run at once."""
     sandbox: Bubblewrap | None = None
 
     @property
@@ -183,6 +185,7 @@ async def find_plan(
         config=config,
         checks_at=lambda text: configured(text).checks,
         environ=environ,
+        checks_fitting=await asyncio.to_thread(checks_that_fit),
         sandbox=sandbox,
     )
 
@@ -415,6 +418,8 @@ def _performers(
         logs=home.logs,
         check_ms_max=config.queue.check_ms_max,
         environ=plan.environ,
+        checks_slots=config.queue.checks_slots or plan.checks_fitting,
+        checks_parallel=config.queue.checks_parallel,
     )
     return workspaces, workers, forge
 

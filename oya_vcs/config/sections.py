@@ -56,7 +56,8 @@ class QueueConfig:
     insists on its slot waits `sticky_ms` for it (C4: 30 s).
 
     `merge` "adaptive" leaves the number of changes tested at once to the queue, which in this
-    version is always one, as with "serial".
+    version is always one, as with "serial". `checks_slots` 0 is as many checks at once as fit the
+    machine; `checks_parallel` of them may be of one candidate.
     """
 
     strategy: str = field(
@@ -71,6 +72,8 @@ class QueueConfig:
     )
     method: str = field(default="merge", metadata=one_of("merge", later=["squash", "rebase"]))
     check_ms_max: int = field(default=1_800_000, metadata=between(1))
+    checks_slots: int = field(default=0, metadata=between(0, 1000))
+    checks_parallel: int = field(default=1, metadata=between(1, 1000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

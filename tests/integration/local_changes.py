@@ -28,6 +28,19 @@ async def no_report(event: e.Event) -> None:
     raise AssertionError(event)
 
 
+def processes_in(folder: Path) -> list[str]:
+    """The processes whose working directory is below the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            where = (entry / "cwd").readlink()
+        except OSError:
+            continue
+        if where.is_relative_to(folder):
+            found.append(entry.name)
+    return found
+
+
 @dataclass
 class Moves:
     """Hears, as the engine would, that somebody else moved the target; of nothing else."""
@@ -60,6 +73,8 @@ class Changes:
         checks_at: ChecksAt | None = None,
         check_ms_max: int = 20_000,
         environ: Mapping[str, str] | None = None,
+        slots: int = 1,
+        parallel: int = 1,
     ) -> LocalForge:
         """A forge, as a new daemon would make it; `checks` count whatever oya.toml says."""
         return LocalForge(
@@ -71,6 +86,8 @@ class Changes:
             logs=self.home / "logs",
             check_ms_max=check_ms_max,
             environ=environ or {"PATH": self.user.environ["PATH"]},
+            checks_slots=slots,
+            checks_parallel=parallel,
         )
 
     def git(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:

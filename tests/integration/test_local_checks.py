@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from oya_vcs.core.ids import CommitId
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Finished, Probe
 from tests.integration.conftest import UserRepo
-from tests.integration.local_changes import Changes, Ended, Watched, no_report
+from tests.integration.local_changes import Changes, Ended, Watched, no_report, processes_in
 
 WAIT_S = 20
 PASSED = Finished(reason=None, exit_code=0, detail="It ended with status 0.", tail="")
@@ -111,25 +111,14 @@ async def test_check_that_hangs_times_out_with_all_it_started(
     event = await checked(changes, {"slow": command}, check_ms_max=300)
     assert (event.reason, event.check) == (e.Reason.CHECK_TIMEOUT, "slow")
     assert "300 ms" in event.detail
-    assert list(_processes_in(changes.home)) == []
+    assert processes_in(changes.home) == []
 
 
 async def test_children_of_a_passing_check_are_gone(changes: Changes) -> None:
     """What a check leaves in the background does not outlast it."""
     event = await checked(changes, {"daemon": "setsid sleep 300 > /dev/null 2>&1 & true"})
     assert event.reason is None
-    assert list(_processes_in(changes.home)) == []
-
-
-def _processes_in(folder: Path) -> Iterator[str]:
-    """The processes whose working directory is below the folder."""
-    for entry in Path("/proc").iterdir():
-        try:
-            where = (entry / "cwd").readlink()
-        except OSError:
-            continue
-        if where.is_relative_to(folder):
-            yield entry.name
+    assert processes_in(changes.home) == []
 
 
 LITTER = {
@@ -170,7 +159,7 @@ async def test_broken_checkout_is_made_again(changes: Changes, tmp_path: Path) -
     """Whatever is off with the cached checkout, it is replaced; a folder that somebody linked in
     its place is not touched."""
     await checked(changes, {"c": "true"})
-    folder = next((changes.home / "checkouts").iterdir())
+    folder = changes.home / "checkouts" / changes.repository.id / "1"
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_text("mine")
@@ -202,8 +191,7 @@ async def test_broken_checkout_is_made_again(changes: Changes, tmp_path: Path) -
         event = await checked(changes, {"c": command})
         assert event.reason is None, (number, event.detail)
     assert [path.name for path in precious.iterdir()] == ["file"]
-    left = [path.name for path in (changes.home / "checkouts").iterdir()]
-    assert left == [folder.name]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 async def test_line_ending_rules_do_not_hide_the_stored_bytes(changes: Changes) -> None:
@@ -269,7 +257,7 @@ async def test_interrupted_check_runs_again_and_the_others_do_not(
     doing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await doing
-    assert list(_processes_in(changes.home)) == []
+    assert processes_in(changes.home) == []
     gate.touch()
     assert await changes.forge(checks).probe(key, effect) is Probe.ABSENT
     event = await changes.forge(checks).do(key, effect, no_report)

@@ -77,6 +77,8 @@ sticky_ms = 0
 merge = "serial"
 method = "merge"
 check_ms_max = 9
+checks_slots = 3
+checks_parallel = 2
 [logs]
 bytes_max = 0
 files_max = 0
@@ -127,6 +129,8 @@ def test_every_documented_key_is_taken() -> None:
             "merge": "serial",
             "method": "merge",
             "check_ms_max": 9,
+            "checks_slots": 3,
+            "checks_parallel": 2,
         },
         "logs": {"bytes_max": 0, "files_max": 0, "age_ms_max": 1},
         "web": {"listen": "[::1]:80"},
@@ -280,6 +284,8 @@ def test_what_is_wrong_is_named_with_its_line(toml: str, expected: str) -> None:
         ("logs.files_max", 0, None),
         ("logs.age_ms_max", 1, None),
         ("queue.check_ms_max", 1, None),
+        ("queue.checks_slots", 0, 1000),
+        ("queue.checks_parallel", 1, 1000),
         ("github.app_id", 0, None),
         ("github.poll_ms", 1, None),
     ],

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oya_vcs.adapters.local.candidates import build, drop, find
-from oya_vcs.adapters.local.checkout import Checkout
+from oya_vcs.adapters.local.capacity import checks_that_fit
+from oya_vcs.adapters.local.checkout import Checkouts
 from oya_vcs.adapters.local.checks import Checks
 from oya_vcs.adapters.local.judge import ChecksAt
 from oya_vcs.adapters.local.landing import conclude, land
@@ -22,7 +23,7 @@ from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug
 from oya_vcs.ports import Probe, Report, Repository, Runner, Turn
 
-__all__ = ["ChecksAt", "LocalForge"]
+__all__ = ["ChecksAt", "LocalForge", "checks_that_fit"]
 
 
 class LocalForge:
@@ -31,6 +32,7 @@ class LocalForge:
     `target` is the bookmark that lands; `checks_at` tells the checks from the text of oya.toml (see
     `ChecksAt`); `checkouts` and `logs` are the home's folders of these names; `check_ms_max` is the
     wall time of one check; `environ` is the daemon's environment, of which checks see little.
+    `checks_slots` checks may run at once, and of one candidate `checks_parallel`.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class LocalForge:
         logs: Path,
         check_ms_max: int,
         environ: Mapping[str, str],
+        checks_slots: int = 1,
+        checks_parallel: int = 1,
     ) -> None:
         self._repository = repository
         self._target = Target(repository, target)
@@ -51,7 +55,8 @@ class LocalForge:
             repository,
             runner,
             checks_at=checks_at,
-            checkout=Checkout(repository, checkouts / repository.id),
+            checkouts=Checkouts(repository, checkouts / repository.id, checks_slots),
+            parallel=checks_parallel,
             logs=logs,
             check_ms_max=check_ms_max,
             environ=environ,

@@ -1,4 +1,4 @@
-"""A folder of files that is made to be exactly one commit, again and again.
+"""Folders of files that are made to be exactly one commit, again and again.
 
 This module must not know what is run in it, nor why.
 """
@@ -9,6 +9,8 @@ import asyncio
 import os
 import shutil
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from oya_vcs.core.ids import CommitId
@@ -112,6 +114,28 @@ class Checkout:
             *("-c", "core.logAllRefUpdates=false", *where, *args),
             env={"GIT_COMMON_DIR": str(git_dir)},
         )
+
+
+class Checkouts:
+    """As many checkouts as may be in use at once, made when they are first needed and used again.
+
+    Whoever waits gets the next one that is free, in the order of asking; of those that are free the
+    one that was used last, whose files are most likely near.
+    """
+
+    def __init__(self, repository: Repository, folder: Path, slots: int) -> None:
+        self._free = [Checkout(repository, folder / f"{slot}") for slot in range(slots, 0, -1)]
+        self._turn = asyncio.Semaphore(slots)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Checkout]:
+        """A checkout for oneself. `prepare` it before each use."""
+        async with self._turn:
+            checkout = self._free.pop()
+            try:
+                yield checkout
+            finally:
+                self._free.append(checkout)
 
 
 def _aside(folder: Path) -> Path:

@@ -1,5 +1,6 @@
-"""Checks: the judge's commands, run one after the other in a clean checkout of the candidate.
+"""Checks: the judge's commands, each run in a clean checkout of the candidate.
 
+One after the other, or several at once; the first that does not pass decides and the others stop.
 Every check starts from the same files: what an earlier one built or broke is gone, so that a result
 depends on the candidate and on nothing else. This module must not know how a candidate is made or
 landed, nor what follows from a result.
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from oya_vcs.adapters.local.checkout import Checkout
+from oya_vcs.adapters.local.checkout import Checkout, Checkouts
 from oya_vcs.adapters.local.judge import ChecksAt, Judge, judge
 from oya_vcs.core.effects import RunChecks
 from oya_vcs.core.events import ChecksFinished, Reason
@@ -36,7 +38,8 @@ they run was written by workers."""
 
 
 class Checks:
-    """The checks of one repository. One candidate is checked at a time."""
+    """The checks of one repository, of any number of candidates at once: each running check has a
+    checkout of its own, and waits for it. Of one candidate, at most `parallel` run at once."""
 
     def __init__(
         self,
@@ -44,7 +47,8 @@ class Checks:
         runner: Runner,
         *,
         checks_at: ChecksAt,
-        checkout: Checkout,
+        checkouts: Checkouts,
+        parallel: int,
         logs: Path,
         check_ms_max: int,
         environ: Mapping[str, str],
@@ -52,43 +56,43 @@ class Checks:
         self._repository = repository
         self._runner = runner
         self._checks_at = checks_at
-        self._checkout = checkout
+        self._checkouts = checkouts
+        self._parallel = parallel
         self._logs = logs
         self._check_ms_max = check_ms_max
         self._env = {name: environ[name] for name in environ if ALLOWED.fullmatch(name)}
-        self._turn = asyncio.Lock()
 
     async def run(self, key: Key, effect: RunChecks) -> ChecksFinished:
         """Run the checks that have told nothing yet, up to the first that does not pass.
 
-        Raises WorldFailed where the candidate is gone, and, mostly retryable, where a run ended
-        without saying anything of it.
+        Cancelled: what runs is stopped, and gone, before this raises. Raises WorldFailed where the
+        candidate is gone, and, mostly retryable, where a run ended without saying anything of it.
         """
-        async with self._turn:
-            who = await judge(self._repository, effect.candidate, self._checks_at)
-            for name, command in who.commands.items():
-                run, ended = await self._last(key, effect, name, command)
-                if ended is Probe.UNKNOWN:
-                    raise WorldFailed(
-                        f"An earlier run of the check `{name}` is still being stopped.",
-                        retryable=True,
-                    )
-                if isinstance(ended, Probe):
-                    ended = await self._run(key, run, effect, who, name)
-                if ended.reason is not None:
-                    return self._failed(key, effect, name, ended)
-        return _passed(key, effect, who)
+        who, runs = await self._look(key, effect)
+        if (event := self._decided(key, effect, runs)) is not None:
+            return event
+        todo = {}
+        for name, (run, ended) in runs.items():
+            if ended is Probe.UNKNOWN:
+                raise WorldFailed(
+                    f"An earlier run of the check `{name}` is still being stopped.",
+                    retryable=True,
+                )
+            if ended is Probe.ABSENT:
+                todo[name] = run
+        told = await self._race(effect, who, todo)
+        runs |= {name: (todo[name], ended) for name, ended in told.items()}
+        return self._decided(key, effect, runs) or _passed(key, effect, who)
 
     async def find(self, key: Key, effect: RunChecks) -> ChecksFinished | Probe:
         """The result, where the recorded runs of a dead process tell it; ABSENT where a check was
         interrupted or never began, so that the rest has to be run."""
-        who = await judge(self._repository, effect.candidate, self._checks_at)
-        for name, command in who.commands.items():
-            _, ended = await self._last(key, effect, name, command)
-            if isinstance(ended, Probe):
-                return ended
-            if ended.reason is not None:
-                return self._failed(key, effect, name, ended)
+        who, runs = await self._look(key, effect)
+        if (event := self._decided(key, effect, runs)) is not None:
+            return event
+        untold = [ended for _, ended in runs.values() if isinstance(ended, Probe)]
+        if untold:
+            return Probe.UNKNOWN if Probe.UNKNOWN in untold else Probe.ABSENT
         return _passed(key, effect, who)
 
     async def stopped(self, key: Key, effect: RunChecks, reason: Reason) -> ChecksFinished | None:
@@ -109,6 +113,58 @@ class Checks:
             detail="The checks were stopped before their end.",
         )
 
+    async def _look(
+        self, key: Key, effect: RunChecks
+    ) -> tuple[Judge, dict[str, tuple[Key, Finished | Probe]]]:
+        """The judge, and of each of its checks the run that counts, as far as it has come."""
+        who = await judge(self._repository, effect.candidate, self._checks_at)
+        runs = {
+            name: await self._last(key, effect, name, command)
+            for name, command in who.commands.items()
+        }
+        return who, runs
+
+    def _decided(
+        self, key: Key, effect: RunChecks, runs: Mapping[str, tuple[Key, Finished | Probe]]
+    ) -> ChecksFinished | None:
+        """The failure, if there is one: in the order of the configuration, if there are several."""
+        for name, (_, ended) in runs.items():
+            if isinstance(ended, Finished) and ended.reason is not None:
+                return self._failed(key, effect, name, ended)
+        return None
+
+    async def _race(
+        self, effect: RunChecks, who: Judge, todo: Mapping[str, Key]
+    ) -> Mapping[str, Finished]:
+        """Run these until all have passed or one has not, and stop the others then; returns those
+        that ended."""
+        waiting, ended = deque(todo), dict[str, Finished]()
+
+        async def lane() -> bool:
+            """Take one after the other in a checkout; returns whether no more are needed."""
+            async with self._checkouts.one() as checkout:
+                while waiting:
+                    name = waiting.popleft()
+                    ended[name] = await self._run(todo[name], effect, who, name, checkout)
+                    if ended[name].reason is not None:
+                        return True
+            return len(ended) == len(todo)
+
+        lanes = [asyncio.create_task(lane()) for _ in range(min(self._parallel, len(todo)))]
+        try:
+            for one in asyncio.as_completed(lanes):
+                if await one:
+                    break
+        finally:
+            for each in lanes:
+                each.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+        for name in todo.keys() - ended.keys():  # one may have ended while it was being stopped
+            last = await self._runner.outcome(todo[name])
+            if isinstance(last, Finished) and last.reason not in UNTOLD:
+                ended[name] = last
+        return ended
+
     async def _last(
         self, key: Key, effect: RunChecks, name: str, command: str
     ) -> tuple[Key, Finished | Probe]:
@@ -125,14 +181,16 @@ class Checks:
                 return run, ended
             number += 1
 
-    async def _run(self, key: Key, run: Key, effect: RunChecks, who: Judge, name: str) -> Finished:
-        await self._checkout.prepare(effect.candidate)
+    async def _run(
+        self, run: Key, effect: RunChecks, who: Judge, name: str, checkout: Checkout
+    ) -> Finished:
+        await checkout.prepare(effect.candidate)
         log = self._log(run, effect, name)
         await asyncio.to_thread(log.parent.mkdir, parents=True, exist_ok=True)
         order = Order(
             key=run,
             argv=("/bin/sh", "-c", who.commands[name]),
-            cwd=self._checkout.tree,
+            cwd=checkout.tree,
             env={**self._env, **_about(effect, who, name)},
             log=log,
             heartbeat=None,

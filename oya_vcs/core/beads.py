@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, WorkspaceName
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.errors import Bug
 
@@ -42,7 +42,8 @@ TERMINAL = frozenset({State.LANDED, State.FAILED, State.CANCELLED})
 """A bead in one of these needs nothing more from the daemon."""
 
 _WORKED_ON = frozenset({State.CLAIMED, State.RUNNING, State.CHECKING})
-_IN_QUEUE = frozenset({State.SUBMITTED, State.QUEUED, State.TESTING})
+_QUEUED = frozenset({State.QUEUED, State.TESTING})
+_IN_QUEUE = frozenset({State.SUBMITTED}) | _QUEUED
 PAUSABLE = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.REWORKING}) | _WORKED_ON
 """What waits for a worker, and what one works on: in the merge queue no worker runs."""
 RESTING = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.FAILED, State.CANCELLED})
@@ -60,12 +61,15 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.WorkerFinished: (frozenset({State.CLAIMED, State.RUNNING}), State.CHECKING),
     e.ChangeOpened: (frozenset({State.CHECKING}), State.SUBMITTED),
     e.ChangeQueued: (frozenset({State.SUBMITTED}), State.QUEUED),
-    e.CandidateBuilt: (frozenset({State.QUEUED}), State.TESTING),
-    e.CandidateRedundant: (frozenset({State.QUEUED}), State.TESTING),
+    e.CandidateBuilt: (_QUEUED, State.TESTING),
+    e.CandidateRedundant: (_QUEUED, State.TESTING),
+    e.ChangeSuspected: (_QUEUED, State.QUEUED),
+    e.ApprovalDropped: (_QUEUED, State.QUEUED),
+    e.LandedWith: (frozenset({State.TESTING}), State.LANDED),
     e.FoundLanded: (frozenset({State.TESTING}), State.LANDED),
     e.LandingStale: (frozenset({State.TESTING}), State.QUEUED),
-    e.TargetBlocked: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
-    e.ChangeHeld: (frozenset({State.QUEUED, State.TESTING}), State.QUEUED),
+    e.TargetBlocked: (_QUEUED, State.QUEUED),
+    e.ChangeHeld: (_QUEUED, State.QUEUED),
     e.Landed: (frozenset({State.TESTING}), State.LANDED),
     e.BeadBackedOff: (_WORKED_ON | {State.READY}, State.BACKING_OFF),
     e.BeadReworked: (_IN_QUEUE, State.REWORKING),
@@ -106,6 +110,7 @@ class Bead:
     workspace: WorkspaceName | None = None
     base: CommitId | None = None
     commit: CommitId | None = None
+    tree: TreeId | None = None
     change: ChangeId | None = None
     landed: CommitId | None = None
     until_ms: int = 0

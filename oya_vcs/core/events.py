@@ -34,12 +34,34 @@ from oya_vcs.core.outcomes import (
     WorkspaceRemoved,
 )
 from oya_vcs.core.policy import Rules
+from oya_vcs.core.queueing import (
+    ApprovalDropped,
+    BatchSplit,
+    ChangeAmended,
+    ChangeApproved,
+    ChangeClosed,
+    ChangeJoined,
+    ChangeQueued,
+    ChangeRejected,
+    ChangeSuspected,
+    ChecksExpired,
+    ChecksStarted,
+    LandedWith,
+    QueueFrozen,
+    QueuePaused,
+    QueueResumed,
+    TargetMoved,
+    TreeClosed,
+    WindowSet,
+)
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
 
 __all__ = [
     "EVENTS",
+    "ApprovalDropped",
     "AttemptClaimed",
+    "BatchSplit",
     "BeadAdded",
     "BeadBackedOff",
     "BeadCancelled",
@@ -55,16 +77,27 @@ __all__ = [
     "CandidateConflicted",
     "CandidateRedundant",
     "CandidatesDropped",
+    "ChangeAmended",
+    "ChangeApproved",
+    "ChangeClosed",
     "ChangeHeld",
+    "ChangeJoined",
     "ChangeOpened",
     "ChangeQueued",
+    "ChangeRejected",
+    "ChangeSuspected",
+    "ChecksExpired",
     "ChecksFinished",
+    "ChecksStarted",
     "EffectFailed",
     "Event",
     "FoundLanded",
     "Landed",
+    "LandedWith",
     "LandingStale",
     "Outcome",
+    "QueueFrozen",
+    "QueuePaused",
     "QueueResumed",
     "Reason",
     "Received",
@@ -76,6 +109,8 @@ __all__ = [
     "TargetBlocked",
     "TargetMoved",
     "Ticked",
+    "TreeClosed",
+    "WindowSet",
     "WorkerFinished",
     "WorkerSpawned",
     "WorkspaceBlocked",
@@ -217,15 +252,6 @@ class WorkerSpawned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeQueued(Event):
-    """A decision: the change waits in the merge queue, approved at exactly `head`."""
-
-    bead: BeadId
-    change: ChangeId
-    head: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BeadBackedOff(Event):
     """A decision: the bead waits until `until_ms` (Unix time) and is then ready again. `counted`
     says whether the attempt counts against attempts_max."""
@@ -301,23 +327,6 @@ class WorkspaceDiscarded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueResumed(Event):
-    """The merge queue of a repository looks again: it is not paused, and holds no change."""
-
-    repo: RepoId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetMoved(Event):
-    """Somebody else moved the target of a repository: it stands at `commit`, where no landing of
-    ours put it. Noticed when a candidate is built or landed; what is being tested on the former tip
-    cannot land."""
-
-    repo: RepoId
-    commit: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Received(Event):
     """Something came from outside under an id of its sender's (a webhook, a request), and was
     taken: the facts that it brought are in the same transaction. `content` is a digest of a request
@@ -363,7 +372,6 @@ EVENTS: tuple[type[Event], ...] = (
     Landed,
     LandingStale,
     TargetBlocked,
-    TargetMoved,
     CandidatesDropped,
     WorkspaceRemoved,
     EffectFailed,
@@ -376,6 +384,22 @@ EVENTS: tuple[type[Event], ...] = (
     BeadCancelled,
     WorkspaceDiscarded,
     QueueResumed,
+    ChangeApproved,
+    ChangeRejected,
+    ChangeClosed,
+    ChangeAmended,
+    ApprovalDropped,
+    ChangeJoined,
+    BatchSplit,
+    ChangeSuspected,
+    ChecksStarted,
+    ChecksExpired,
+    LandedWith,
+    WindowSet,
+    TargetMoved,
+    QueuePaused,
+    QueueFrozen,
+    TreeClosed,
     Received,
     Ticked,
 )

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from oya_vcs.core.beads import TERMINAL, Bead, State
 from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker
 from oya_vcs.core.line import wanted_slot
+from oya_vcs.core.queue_waits import first_line, waits_for
 from oya_vcs.core.queues import Strategy
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.schedule import urgency
 from oya_vcs.core.slots import pool_of
 from oya_vcs.core.tokens import dry_until
 from oya_vcs.core.world import Keep, World
+
+__all__ = ["NAMED_MAX", "UNDER_WAY", "explain", "first_line"]
 
 NAMED_MAX = 4
 """Beads that a sentence names before it counts the rest."""
@@ -114,23 +117,13 @@ def _submitted(world: World, bead: Bead) -> str:
 
 
 def _queued(world: World, bead: Bead) -> str:
-    queue = world.repos[bead.repo].queue
-    if queue.paused:
-        return f"The merge queue is paused: {queue.paused}"
-    if bead.change is not None and bead.change in queue.held:
-        why = first_line(queue.held[bead.change])
-        return f"Held in the merge queue until the next run: {why}"
-    place = 0 if bead.change is None else queue.place(bead.change)
-    if place <= 1:
-        return "Its candidate is being built on the target."
-    return f"Waits in the merge queue at place {place}."
+    change = None if bead.change is None else world.changes.get(bead.change)
+    return "Waits in the merge queue." if change is None else waits_for(world, change)
 
 
 def _testing(world: World, bead: Bead) -> str:
     change = None if bead.change is None else world.changes.get(bead.change)
-    if change is None or change.candidate is None or change.base is None:
-        return "Its candidate is being tested."
-    return f"Its candidate {change.candidate[:12]} on {change.base[:12]} is being tested."
+    return "Its candidate is being tested." if change is None else waits_for(world, change)
 
 
 def _landed(world: World, bead: Bead) -> str:
@@ -171,11 +164,6 @@ def clock_text(at_ms: int) -> str:
     """The time of day of a Unix time, as 21:04:09 UTC."""
     seconds = -(-at_ms // 1_000) % 86_400
     return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
-
-
-def first_line(text: str) -> str:
-    """The first line of a text that may be long."""
-    return text.strip().partition("\n")[0]
 
 
 _EXPLAIN: dict[State, Callable[[World, Bead], str]] = {

@@ -7,9 +7,10 @@ waits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oya_vcs.core.ids import RepoId
+from oya_vcs.core.merge.rules import MergeRules
 from oya_vcs.core.queues import Strategy
 
 
@@ -44,5 +45,7 @@ class Policy:
     defer_ms: int = 5_000
     deferrals_max: int = 20
     rules: Rules = Rules()
+    merge: MergeRules = field(default_factory=MergeRules)
+    """How changes are tested and landed."""
     idle: bool = False
     """Start nothing new: for a command that only tidies up."""

@@ -3,16 +3,20 @@ work."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from oya_vcs.core.beads import Bead
 from oya_vcs.core.ids import ChangeId, Key
 from oya_vcs.core.merge import Change
+from oya_vcs.core.merge.lifecycle import Landing
 from oya_vcs.core.neutral import neutral
+from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
 
 SUBJECT_MAX = 72
 """Characters of a commit's first line (git's own convention, as in its SubmittingPatches)."""
+MEANWHILE_MAX = 20
+"""Landings that a worker is told of."""
 
 
 def subject_line(spec: BeadSpec) -> str:
@@ -39,21 +43,53 @@ def candidate_message(spec: BeadSpec, change: ChangeId, method: str = "merge") -
     return f"{line}\n\n{bead}Oya-Change: {change}\n"
 
 
-def conflict_feedback(bead: Bead, change: Change, base: str, files: Iterable[str]) -> str:
+def conflict_feedback(bead: Bead, change: Change, recent: Sequence[Landing]) -> str:
     """What a worker is told whose result does not merge into what has landed meanwhile."""
-    listed = "\n".join(f"  {name}" for name in files)
+    listed = "\n".join(f"  {name}" for name in change.files)
     return (
         f"Attempt {bead.attempt} was finished, but its result does not merge into the target as "
-        f"it is now (commit {base}).\nThese files conflict:\n{listed}\n"
+        f"it is now (commit {change.conflict}).\nThese files conflict:\n{listed}\n"
+        f"{meanwhile(bead, recent)}"
         f"Your workspace stands on the new target. Do the work again on top of it.\n"
         f"The earlier result is commit {change.head}.\n"
     )
 
 
-def check_feedback(bead: Bead, change: Change, check: str, detail: str) -> str:
+def check_feedback(bead: Bead, change: Change, recent: Sequence[Landing]) -> str:
     """What a worker is told whose result failed a check in the merge queue."""
+    check = f"check {change.check!r}" if change.check else "the checks"
     return (
-        f"Attempt {bead.attempt} was finished, but check {check!r} failed on the candidate "
+        f"Attempt {bead.attempt} was finished, but {check} failed on the candidate "
         f"{change.candidate} (the result merged into {change.base}).\n"
-        f"The earlier result is commit {change.head}. What the check said:\n\n{detail}\n"
+        f"{meanwhile(bead, recent)}"
+        f"The earlier result is commit {change.head}. What the check said:\n\n{change.said}\n"
     )
+
+
+def left_feedback(bead: Bead, change: Change, reason: Reason) -> str:
+    """What a worker is told whose result was taken out of the merge queue."""
+    why = _LEFT.get(reason, f"was taken out of the merge queue ({reason})")
+    note = f" What they say:\n\n{change.detail}\n" if change.detail else "\n"
+    return (
+        f"Attempt {bead.attempt} was finished, but its result {why}.\n"
+        f"The earlier result is commit {change.head}.{note}"
+    )
+
+
+_LEFT = {
+    Reason.REJECTED: "was rejected",
+    Reason.PREDECESSOR_LEFT: "stands on another change, which left the merge queue",
+}
+
+
+def meanwhile(bead: Bead, recent: Sequence[Landing]) -> str:
+    """What landed since the bead's workspace was made, as far as the queue remembers; empty where
+    that is nothing."""
+    since = next((n for n, one in enumerate(recent) if one.base == bead.base), None)
+    if since is None and any(one.commit == bead.base for one in recent[-1:]):
+        return ""
+    landed = recent[-MEANWHILE_MAX:] if since is None else recent[since:][-MEANWHILE_MAX:]
+    if not landed:
+        return ""
+    listed = "\n".join(f"  {one.bead} (commit {one.commit})" for one in landed)
+    return f"Meanwhile these landed:\n{listed}\n"

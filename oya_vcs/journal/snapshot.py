@@ -29,6 +29,7 @@ from oya_vcs.core.effects import EFFECTS, Effect
 from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, ChangeId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change
+from oya_vcs.core.merge.order import Line
 from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Repo, Workspace, World
@@ -69,7 +70,7 @@ class _Image(msgspec.Struct, forbid_unknown_fields=True):
 def _plain(value: object) -> object:
     if isinstance(value, ReadyBeads):
         return list(value)
-    if isinstance(value, Graph):
+    if isinstance(value, Graph | Line):
         return value.snapshot()
     message = f"{type(value).__name__} cannot be part of a snapshot."
     raise NotImplementedError(message)
@@ -80,6 +81,8 @@ def _rich(kind: typing.Any, value: typing.Any) -> object:
         return ReadyBeads(value)
     if kind is Graph:
         return Graph.restore(value)
+    if kind is Line:
+        return Line.restore(value)
     if typing.get_origin(kind) is OrderedDict:
         return OrderedDict(value)
     message = f"{kind} cannot be part of a snapshot."

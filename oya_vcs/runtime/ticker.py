@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from oya_vcs.core.decide import is_due
 from oya_vcs.core.events import Ticked
-from oya_vcs.core.schedule import is_due
 from oya_vcs.ports import Clock
 from oya_vcs.runtime.actor import Actor
 from oya_vcs.runtime.door import Door

@@ -14,7 +14,6 @@ from oya_vcs.core.explain import explain
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, WorkspaceName, bead_id
 from oya_vcs.core.intake import take_in
-from oya_vcs.core.merge import MergeQueue
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import choose
 from oya_vcs.core.slots import backoff_ms
@@ -176,7 +175,7 @@ def test_sentences_in_the_queue() -> None:
     world = _world(spec("a"), spec("b"))
     first, second = _to_queue(world, "a"), _to_queue(world, "b")
     one, two = world.bead(BeadId("a")), world.bead(BeadId("b"))
-    assert explain(world, one) == "Its candidate is being built on the target."
+    assert explain(world, one) == "Waits in the merge queue at place 1."
     assert explain(world, two) == "Waits in the merge queue at place 2."
     build = f.BuildCandidate(
         repo=REPO,
@@ -188,6 +187,7 @@ def test_sentences_in_the_queue() -> None:
         made_at_ms=1,
     )
     apply(world, e.Requested(key=Key("k"), effect=build), 5)
+    assert explain(world, one) == "Its candidate is being built on the target."
     assert world.repos[REPO].queue.place(first) == 1
     assert world.repos[REPO].queue.place(second) == 2
     assert world.repos[REPO].queue.place(ChangeId("none")) == 0
@@ -225,22 +225,6 @@ def test_events_that_cannot_happen_are_bugs() -> None:
         _claim(world, "b")
     with pytest.raises(Bug, match="never added"):
         world.bead(BeadId("nobody"))
-
-
-def test_one_change_at_a_time() -> None:
-    """The serial queue never has two at work, and one that is put back keeps its place."""
-    queue = MergeQueue()
-    for name in ("x", "y", "x"):
-        queue.join(ChangeId(name))
-    assert list(queue.waiting) == ["x", "y"]
-    queue.start(ChangeId("x"))
-    assert queue.next() is None
-    with pytest.raises(Bug, match="while x is being tested"):
-        queue.start(ChangeId("y"))
-    queue.put_back(ChangeId("x"))
-    assert queue.next() == "x"
-    queue.paused = "closed"
-    assert queue.next() is None
 
 
 def test_choose_gives_the_old_slot_when_it_is_free_and_nothing_when_full() -> None:

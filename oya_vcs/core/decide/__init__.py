@@ -14,9 +14,10 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.decide import attempts, changes, wishes, workspaces
 from oya_vcs.core.decide.attempts import schedule, set_back
-from oya_vcs.core.decide.changes import plan
+from oya_vcs.core.decide.changes import plan, queue_due_ms
 from oya_vcs.core.decide.decisions import Decisions, Rule
 from oya_vcs.core.policy import Policy
+from oya_vcs.core.schedule import is_due as schedule_is_due
 from oya_vcs.core.world import World
 
 
@@ -44,12 +45,23 @@ def advance(world: World, at_ms: int, policy: Policy) -> Decisions:
         yield from plan(world, at_ms, policy)
 
 
+def is_due(world: World, policy: Policy, now_ms: int) -> bool:
+    """Whether the time itself is a reason for a step: for an attempt, or in the merge queue (checks
+    that should have ended, a freeze that has)."""
+    if schedule_is_due(world, policy, now_ms):
+        return True
+    due_ms = None if policy.idle else queue_due_ms(world, now_ms, policy)
+    return due_ms is not None and due_ms <= now_ms
+
+
 def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Policy) -> Decisions:
     bead = world.bead(fact.bead)
     if fact.kind in _ATTEMPT_EFFECTS:
         reason = e.Reason.INFRASTRUCTURE
         yield from set_back(world, bead, reason, fact.message, at_ms, policy)
     elif fact.kind in _QUEUE_EFFECTS and bead.change is not None:
+        if not changes.concerned(world, world.changes[bead.change], fact.kind):
+            return
         yield e.ChangeHeld(
             bead=bead.id,
             change=bead.change,

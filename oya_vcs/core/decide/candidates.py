@@ -12,7 +12,7 @@ def drop_candidates(change: Change) -> Decisions:
 
     Not needed for the change that a `Land` names: the landing lets go of its own.
     """
-    if change.candidate is not None:
+    if change.round:
         yield request(
             f.DropCandidates(
                 repo=change.repo, bead=change.bead, change=change.id, round=change.round

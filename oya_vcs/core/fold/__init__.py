@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import move
-from oya_vcs.core.fold import attempts, beads, changes
+from oya_vcs.core.fold import attempts, beads, changes, queues
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 
-_FOLDS = {**beads.FOLDS, **attempts.FOLDS, **changes.FOLDS}
+_FOLDS = {**beads.FOLDS, **attempts.FOLDS, **changes.FOLDS, **queues.FOLDS}
 _BEGUN = {**attempts.BEGUN, **changes.BEGUN}
 
 

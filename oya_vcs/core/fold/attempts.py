@@ -30,7 +30,7 @@ def _attempt_claimed(world: World, event: e.AttemptClaimed) -> None:
     repo.ready.remove(bead.id)
     take_slot(repo, bead, event.slot)
     bead.attempt, bead.workspace, bead.chosen = event.attempt, event.workspace, event.why
-    bead.base = bead.commit = bead.change = bead.pid = None
+    bead.base = bead.commit = bead.tree = bead.change = bead.pid = None
     world.workspaces[event.workspace] = Workspace(
         name=event.workspace,
         repo=bead.repo,
@@ -75,7 +75,8 @@ def _stop_requested(world: World, event: e.StopRequested) -> None:
 
 
 def _result_collected(world: World, event: e.ResultCollected) -> None:
-    world.bead(event.bead).commit = event.commit
+    bead = world.bead(event.bead)
+    bead.commit, bead.tree = event.commit, event.tree
 
 
 def _workspace_removed(world: World, event: e.WorkspaceRemoved) -> None:
@@ -93,6 +94,8 @@ def _effect_failed(world: World, event: e.EffectFailed) -> None:
         refused.at_ms = world.now_ms
     if event.kind == f.RemoveWorkspace.__name__ and event.workspace is not None:
         keep(world, event.workspace, Keep.KEPT).detail = event.message
+    elif event.kind == f.BuildCandidate.__name__:
+        world.repos[world.bead(event.bead).repo].queue.building = None
 
 
 _BEGINNINGS = frozenset({f.CreateWorkspace.__name__, f.RunWorker.__name__})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.fold.changes import amend
 from oya_vcs.core.fold.moves import (
     close_change,
     free_slot,
@@ -23,8 +25,13 @@ def _repo_registered(world: World, event: e.RepoRegistered) -> None:
     known = world.repos.get(event.repo)
     if known is None:
         world.repos[event.repo] = Repo(id=event.repo, path=event.path, target=event.target)
-    else:
+    elif known.target != event.target:
         known.target = event.target
+        known.queue.tip = None
+        for one in known.queue.members:
+            change = world.changes[one]
+            if change.target:
+                amend(world, change, replace(change.amended or change.pins, target=event.target))
     repo = world.repos[event.repo]
     if event.rules is not None:
         repo.total, repo.rules = event.slots, event.rules

@@ -6,6 +6,8 @@ from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.ids import BeadId, ChangeId, WorkspaceName
 from oya_vcs.core.merge import Stage
+from oya_vcs.core.merge.adaptive import learnt
+from oya_vcs.core.merge.lifecycle import OVER
 from oya_vcs.core.world import Keep, Repo, Workspace, World
 
 
@@ -58,7 +60,18 @@ def keep_workspaces(world: World, bead: Bead, detail: str) -> None:
 
 
 def close_change(world: World, change_id: ChangeId, reason: e.Reason, detail: str) -> None:
-    """The change leaves the queue and is over, for `reason`."""
+    """The change leaves the queue and is over, for `reason`; one that failed its checks is a lesson
+    to the queue. One that is over stays as it is (MERGE_QUEUE promise 13)."""
     change = world.changes[change_id]
+    if change.stage in OVER:
+        return
     change.stage, change.reason, change.detail = Stage.FAILED, reason, detail
-    world.repos[change.repo].queue.leave(change_id)
+    change.said = ""
+    queue = world.repos[change.repo].queue
+    queue.leave(change_id)
+    if reason in FAILURES:
+        queue.pace.failing_ppm = learnt(queue.pace.failing_ppm, failed=True)
+
+
+FAILURES = frozenset({e.Reason.CHECK_FAILED, e.Reason.CHECK_TIMEOUT, e.Reason.CHECK_NOT_STARTED})
+"""Reasons that a failed test gives."""

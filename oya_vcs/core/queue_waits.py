@@ -1,0 +1,79 @@
+"""What a change in the merge queue waits for, as one sentence. Pure, reads the world only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oya_vcs.core.ids import ChangeId
+from oya_vcs.core.merge import Change, MergeQueue, Stage
+from oya_vcs.core.world import World
+
+NAMED_MAX = 4
+"""Changes that a sentence names before it counts the rest."""
+
+
+def waits_for(world: World, change: Change) -> str:
+    """The sentence. Costs the window for a change in it, and the queue for one in line."""
+    queue = world.repos[change.repo].queue
+    if queue.paused:
+        return f"The merge queue is paused: {queue.paused}"
+    if change.id in queue.held:
+        why = first_line(queue.held[change.id])
+        return f"Held in the merge queue until the next run: {why}"
+    if change.id in queue.unapproved:
+        was = f" (it was {change.reason})" if change.reason else ""
+        return f"Waits for an approval{was}: `oya-vcs queue approve {change.id}`."
+    if queue.gates.pause and change.stage is not Stage.MERGING:
+        return f"The merge queue is paused: {queue.gates.pause}"
+    if change.id in queue.aside:
+        aside = queue.aside[change.id]
+        what = "does not merge" if change.conflict else "failed its checks"
+        return (
+            f"It {what} on top of {_named(aside.ahead)}, and waits for them: if they land it goes "
+            "back to a worker, if one leaves it is tried again."
+        )
+    if change.id in queue.parked:
+        return f"Waits for what it stands on: {_named(queue.needs.get(change.id, ()))}."
+    if queue.in_flight(change.id):
+        return _in_flight(world, queue, change)
+    return _in_line(queue, change)
+
+
+def _in_flight(world: World, queue: MergeQueue, change: Change) -> str:
+    ahead = queue.ahead_of(change.id)
+    if change.stage is Stage.MERGING:
+        return "It has passed and is landing."
+    if change.candidate is None or change.base is None:
+        behind = f"on top of {_named(ahead)}" if ahead else "on the target"
+        return f"Its candidate is being built {behind}."
+    where = f"candidate {change.candidate[:12]} on {change.base[:12]}"
+    if change.passed:
+        if queue.gates.frozen_until_ms > world.now_ms:
+            return f"Its {where} has passed; nothing lands now: {queue.gates.frozen_why}"
+        waits = f"waits for {_named(ahead)}" if ahead else "waits for its turn to land"
+        return f"Its {where} has passed and {waits}."
+    if change.passed is False:
+        return f"Its {where} failed; others behind it may show that it was a fluke."
+    group = next(group.changes for group in queue.chain if change.id in group.changes)
+    others = [one for one in group if one != change.id]
+    shared = f" together with {_named(others)}" if others else ""
+    return f"Its {where} is being tested{shared}."
+
+
+def _in_line(queue: MergeQueue, change: Change) -> str:
+    gates = queue.gates
+    if gates.closed_above is not None and change.priority > gates.closed_above:
+        why = f": {gates.closed_why}" if gates.closed_why else "."
+        return f"The tree is closed above priority {gates.closed_above}{why}"
+    return f"Waits in the merge queue at place {queue.place(change.id)}."
+
+
+def _named(changes: Iterable[ChangeId]) -> str:
+    named = list(changes)
+    rest = len(named) - NAMED_MAX
+    return ", ".join(named[:NAMED_MAX]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def first_line(text: str) -> str:
+    """The first line of a text that may be long."""
+    return text.strip().partition("\n")[0]

@@ -41,6 +41,7 @@ from oya_vcs.adapters.workspaces import JjWorkspaces
 from oya_vcs.config import (
     Config,
     Home,
+    QueueConfig,
     environment,
     load,
     target_of,
@@ -49,6 +50,8 @@ from oya_vcs.config import (
 )
 from oya_vcs.config.secrets import secret_values
 from oya_vcs.core.ids import CommitId, RepoId
+from oya_vcs.core.merge import MergeRules
+from oya_vcs.core.merge.gates import span_of
 from oya_vcs.core.policy import Policy, Rules
 from oya_vcs.core.queues import Strategy
 from oya_vcs.core.standing import everything
@@ -62,9 +65,9 @@ from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Answer, Feed, Journal
-from oya_vcs.runtime import wishes
+from oya_vcs.runtime import queue_words, wishes
 from oya_vcs.runtime.checkpointer import Checkpointer
-from oya_vcs.runtime.daemon import Daemon, granted
+from oya_vcs.runtime.daemon import Daemon, granted, heard
 from oya_vcs.runtime.door import Life
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.executor import Executor
@@ -117,6 +120,7 @@ class Plan:
                 tokens_per_s=self.config.queue.tokens_per_s,
                 sticky_ms=self.config.queue.sticky_ms,
             ),
+            merge=rules_of(self.config.queue, self.checks_fitting),
         )
 
 
@@ -247,6 +251,7 @@ async def open_daemon(
         tree = Tree(await _parts(plan, feeds, gate, show, say, answers))
         answers["tree"] = partial(_drawn, tree)
         answers |= wishes.answers(partial(granted, tree.door))
+        answers |= queue_words.answers(partial(heard, tree.door))
         async with tree:
             yield Daemon(tree, await tree.door.holder())
 
@@ -422,6 +427,23 @@ def _performers(
         checks_parallel=config.queue.checks_parallel,
     )
     return workspaces, workers, forge
+
+
+def rules_of(queue: QueueConfig, checks_fitting: int) -> MergeRules:
+    """How changes are tested and landed; `checks_fitting` is how many checks the machine can run at
+    once."""
+    slots = queue.checks_slots or checks_fitting
+    width = queue.window_max or max(1, slots // queue.checks_parallel)
+    return MergeRules(
+        window_max=width if queue.merge in {"window", "adaptive"} else 1,
+        batch_max=queue.batch_max if queue.merge in {"batch", "adaptive"} else 1,
+        adaptive=queue.merge == "adaptive",
+        flaky_depth=queue.flaky_depth,
+        method=queue.method,
+        approval=queue.approval,
+        test_ms_max=queue.test_ms_max,
+        freezes=tuple(map(span_of, queue.freeze)),
+    )
 
 
 def workspaces_of(home: Home, repository: JjRepository, target: str) -> JjWorkspaces:

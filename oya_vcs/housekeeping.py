@@ -19,13 +19,14 @@ from oya_vcs.config import Home, environment, tools_folder
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import RepoId, WorkspaceName
 from oya_vcs.core.policy import Policy
+from oya_vcs.core.queue_words import Word, hear
 from oya_vcs.core.standing import everything
 from oya_vcs.core.wishes import Wish, find_bead
 from oya_vcs.core.world import Workspace, World
 from oya_vcs.journal.lock import HomeLock
 from oya_vcs.journal.reader import require
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.runtime import wishes
+from oya_vcs.runtime import queue_words, wishes
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.outbox import Outbox
 from oya_vcs.runtime.wishes import Told
@@ -58,6 +59,14 @@ async def grant(home: Home, wish: Wish) -> list[Told]:
     async with _record_of(home) as (world, journal, seq):
         repo = find_bead(world, wish.beads[0]).repo
         return await wishes.grant(_idle(world, seq, journal, repo), wish, live=False)
+
+
+async def say(home: Home, word: Word) -> str:
+    """Record what a person says to a merge queue, where no daemon has the home; the next one does
+    what follows. Raises NotFound, InputInvalid and Locked."""
+    async with _record_of(home) as (world, journal, seq):
+        repo = hear(world, word).repo
+        return await queue_words.say(_idle(world, seq, journal, repo), word)
 
 
 async def discard(

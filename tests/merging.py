@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from oya_vcs.adapters.memory import Files, MemoryPerformer, Outside, Work, new_outside
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.beads import TERMINAL
 from oya_vcs.core.decide import advance, is_due, react
 from oya_vcs.core.explain import explain
 from oya_vcs.core.fold import apply
@@ -174,11 +173,12 @@ class Scene:
         outside = place.outside
         assert before == event.base
         assert outside.tree(event.commit) in outside.tested, "an untested tree is on the target"
+        if place.policy.merge.method == "rebase":
+            return  # after a force-push a head may bring commits of others, in their own names
         one: CommitId | None = event.commit
         while one is not None and one != event.base:
             commit = outside.commits[one]
-            named = [line for line in commit.message.splitlines() if line.startswith("Oya-Change")]
-            change = ChangeId(named[0].partition(": ")[2])
+            change = change_of(commit.message)
             place.landings[change] += 1
             assert place.landings[change] == 1, f"{change} landed twice"
             one = commit.parents[0] if commit.parents else None
@@ -235,12 +235,7 @@ class Scene:
         names: list[str] = []
         one: CommitId | None = commit
         while one is not None and one != outside.target:
-            lines = outside.commits[one].message.splitlines()
-            names += [
-                line.partition(": ")[2].rpartition(".")[0]
-                for line in lines
-                if line.startswith("Oya-Change")
-            ]
+            names.append(change_of(outside.commits[one].message).rpartition(".")[0])
             one = outside.commits[one].parents[0] if outside.commits[one].parents else None
         return "+".join(reversed(names))
 
@@ -320,10 +315,7 @@ def push(outside: Outside, name: str) -> CommitId:
     return outside.tips[-1]
 
 
-def unexplained(scene: Scene) -> list[str]:
-    """Beads that are neither at their end nor say what they wait for."""
-    return [
-        bead.id
-        for bead in scene.world.beads.values()
-        if bead.state not in TERMINAL and not explain(scene.world, bead).strip()
-    ]
+def change_of(message: str) -> ChangeId:
+    """The change that a commit on the target says that it is; a rebased one names its attempt."""
+    told = dict(line.split(": ", 1) for line in message.splitlines() if line.startswith("Oya-"))
+    return ChangeId(told.get("Oya-Change") or f"{told['Oya-Bead']}.{told['Oya-Attempt']}")

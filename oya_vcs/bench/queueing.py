@@ -20,7 +20,7 @@ from oya_vcs.core.decide.changes import plan, queue_due_ms
 from oya_vcs.core.decide.decisions import Decisions
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
-from oya_vcs.core.merge import Change, MergeRules
+from oya_vcs.core.merge import Change, MergeRules, Stage
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import Repo, World
@@ -164,7 +164,9 @@ class _Run:
                 self._at(self._now_ms, lambda: [self._landed(key, effect)])
             case f.RunChecks():
                 self._asked.append(effect)
-                self._fill_slots(key)
+                self._fill_slots()
+            case _:  # pins and workspaces, which cost no time
+                pass
 
     def _built(self, key: Key, effect: f.BuildCandidate) -> e.Event:
         base = effect.onto or self._tip
@@ -190,7 +192,7 @@ class _Run:
             tree=effect.tree,
         )
 
-    def _fill_slots(self, key: Key | None = None) -> None:
+    def _fill_slots(self) -> None:
         """Begin what was asked for, in order, as far as there are slots; nobody waits for the test
         of a candidate that was given up."""
         slots = self._setting.slots
@@ -208,9 +210,7 @@ class _Run:
     def _tested(self, effect: f.RunChecks) -> list[e.Event]:
         self._running -= 1
         held = self._holds[effect.candidate]
-        open_ = {
-            one for one in held if self._world.beads[self._world.changes[one].bead].landed is None
-        }
+        open_ = {one for one in held if self._world.changes[one].stage is not Stage.MERGED}
         bad = bool(open_ & self._bad) or self._dice.random() < self._setting.flaky
         self._fill_slots()
         return [

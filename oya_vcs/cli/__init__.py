@@ -24,6 +24,7 @@ _COMMANDS = {
     "init": "init:init",
     "run": "run:run",
     "bead": "beads:bead",
+    "queue": "queue:queue",
     "journal": "journal:journal",
     "workspace": "workspace:workspace",
     "status": "status:status",

@@ -46,6 +46,7 @@ def build() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _work(commands)
     _beads(commands)
+    _queue(commands)
     _journal(commands)
     _workspaces(commands)
     _health(commands)
@@ -144,6 +145,66 @@ worker wrote is kept. A landing that is under way is not stopped: then the bead 
 _PAUSE = """\
 Nothing new begins for a bead. A worker that runs is stopped in its tracks, keeps its slot, and
 does not age. What is in the merge queue can be cancelled, not paused."""
+
+
+def _queue(commands: Commands) -> None:
+    queue = _add(commands, "queue", "look at the merge queue, approve, pause, simulate")
+    verbs = queue.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add(verbs, "list", "list what is in the queue: place, what it waits for, when it may land")
+    show = _add(verbs, "show", "show one change request with everything that happened to it")
+    show.add_argument("change", metavar="ID", help="a change request, or its bead")
+    approve = _add(verbs, "approve", "let a change land as it is at its head")
+    approve.add_argument("change", metavar="ID", help="a change request, or its bead")
+    approve.add_argument("--head", default="", metavar="SHA", help="refuse if it is another commit")
+    approve.add_argument("--priority", type=int, metavar="N", help="0 is the most urgent")
+    reject = _add(verbs, "reject", "take a change out; its bead goes back to a worker")
+    reject.add_argument("change", metavar="ID", help="a change request, or its bead")
+    reject.add_argument("--reason", default="", metavar="TEXT", help="what the worker is told")
+    for name, does in (
+        ("pause", "begin and land nothing until `queue resume`"),
+        ("resume", "go on, and look again at what was held"),
+        ("freeze", "land nothing for a while; tests go on"),
+        ("close", "take up no change less urgent than a priority"),
+        ("open", "take up every change again"),
+    ):
+        verb = _add(verbs, name, does)
+        verb.add_argument("--repo", default="", metavar="REPO", help="if the home has several")
+        if name in {"pause", "freeze", "close"}:
+            verb.add_argument("--reason", default="", metavar="TEXT", help="what people are told")
+        if name == "freeze":
+            verb.add_argument("--for", dest="span", default="24h", metavar="D", help="30m, 24h, 7d")
+            verb.add_argument("--end", action="store_true", help="end the freeze now")
+        if name == "close":
+            verb.add_argument(
+                "--above", type=int, metavar="N", help="still take up 0 to N (default: nothing)"
+            )
+    _simulate(verbs)
+
+
+def _simulate(verbs: Commands) -> None:
+    simulate = _add(
+        verbs,
+        "simulate",
+        "run the queue's own policy on a virtual clock, and say how fast it lands changes",
+        "Rates are changes landed in the time of one test; docs/MERGE_QUEUE.md says what to use"
+        " when.",
+    )
+    for flag, kind, default, what in (
+        ("--changes", int, 1_000, "changes to land"),
+        ("--fail", float, 0.1, "share of changes that are bad"),
+        ("--flake", float, 0.0, "share of tests that fail without reason"),
+        ("--flaky-depth", int, 0, "[queue] flaky_depth"),
+        ("--window", int, 8, "[queue] window_max"),
+        ("--batch", int, 8, "[queue] batch_max"),
+        ("--slots", int, 0, "tests at once; 0: as many as are asked for"),
+        ("--test-minutes", float, 10.0, "how long a test takes"),
+        ("--load", float, 0.0, "changes that arrive in the time of a test; 0: all at the start"),
+        ("--seed", int, 1, "of the dice"),
+    ):
+        simulate.add_argument(
+            flag, type=kind, default=default, metavar="N", help=f"{what} (default {default:g})"
+        )
+    simulate.add_argument("--plot", metavar="FILE.svg", help="draw rates over shares of failure")
 
 
 def _journal(commands: Commands) -> None:

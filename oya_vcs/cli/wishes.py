@@ -11,6 +11,7 @@ import asyncio
 import os
 import pwd
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -35,7 +36,7 @@ def wish(arguments: argparse.Namespace, output: Output) -> ExitCode:
     wished = Wish(
         verb=Verb(arguments.verb),
         beads=tuple(map(BeadId, arguments.beads)),
-        who=_person(),
+        who=person(),
         why=arguments.reason,
     )
     told = _granted(home_of(arguments), wished)
@@ -51,13 +52,25 @@ def wish(arguments: argparse.Namespace, output: Output) -> ExitCode:
 
 def _granted(home: Home, wished: Wish) -> list[dict[str, Any]]:
     fields = {"beads": wished.beads, "who": wished.who, "why": wished.why}
+
+    def directly() -> list[dict[str, Any]]:
+        return [asdict(one) for one in asyncio.run(grant(home, wished))]
+
+    return list(asked(home, f"bead.{wished.verb}", fields, directly))
+
+
+def asked(
+    home: Home, name: str, fields: Mapping[str, object], directly: Callable[[], object]
+) -> Any:
+    """The answer of the home's daemon; where there is none, that of `directly`, which does the same
+    to the record under the home's lock."""
     tried = 0
     while True:
         try:
-            return list(ask(home, f"bead.{wished.verb}", **fields))
+            return ask(home, name, **fields)
         except NoDaemon:
             try:
-                return [asdict(one) for one in asyncio.run(grant(home, wished))]
+                return directly()
             except Locked:
                 tried += 1
                 if tried >= TRIES_MAX:
@@ -65,7 +78,7 @@ def _granted(home: Home, wished: Wish) -> list[dict[str, Any]]:
         time.sleep(PAUSE_S)
 
 
-def _person() -> str:
+def person() -> str:
     """The name of the user who asks."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

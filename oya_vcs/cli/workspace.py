@@ -34,7 +34,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> ExitCode:
 
 
 def _clean(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    limit_ms = _span_ms(arguments.older_than)
+    limit_ms = span_ms(arguments.older_than)
     if arguments.max < 1:
         message = f"--max {arguments.max} would remove nothing."
         raise ConfigurationInvalid(message, "Give it a number from 1.")
@@ -93,12 +93,12 @@ def _data(one: Workspace) -> dict[str, object]:
     }
 
 
-def _span_ms(text: str) -> int:
+def span_ms(text: str) -> int:
     """`30m`, `24h`, `7d`, `90s` or plain seconds, in milliseconds. Raises ConfigurationInvalid."""
     found = re.fullmatch(r"(\d+)([smhd]?)", text.strip())
     if found is None:
         message = f"{text!r} is no span of time."
-        raise ConfigurationInvalid(message, "Write --older-than 30m, 24h or 7d.")
+        raise ConfigurationInvalid(message, "Write 30m, 24h or 7d.")
     return int(found[1]) * _UNITS_MS[found[2]]
 
 

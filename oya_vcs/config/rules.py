@@ -74,6 +74,15 @@ def places(value: tuple[str, ...]) -> str:
     return ""
 
 
+def spans(value: tuple[str, ...]) -> str:
+    """Weekly times."""
+    from oya_vcs.core.merge.gates import SPAN  # noqa: PLC0415 - only where there are any
+
+    wrong = next((one for one in value if re.fullmatch(SPAN, one) is None), None)
+    example = '"Fri 16:00 - Mon 08:00"'
+    return "" if wrong is None else f"must be times such as {example}, and has {shown(wrong)}"
+
+
 def meant(word: str, known: Sequence[str]) -> str:
     """`; did you mean x?` where the word resembles a known one."""
     import difflib  # noqa: PLC0415 - only for an error

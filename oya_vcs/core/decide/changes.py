@@ -33,9 +33,28 @@ def plan(world: World, at_ms: int, policy: Policy) -> Decisions:
     repo = world.repos.get(policy.repo)
     if repo is None:
         return
+    moved = False
     while (move := next_move(repo.queue, world.changes, policy.merge, at_ms)) is not None:
         change = world.changes[move.change]
         yield from _MOVES[type(move)](world, change, move, at_ms, policy)
+        moved = True
+    if moved:  # else nothing was given up
+        yield from _stop_superseded(world, repo.queue)
+
+
+def _stop_superseded(world: World, queue: MergeQueue) -> Decisions:
+    """End the checks of candidates that nobody waits for any more: they hold up others. Costs the
+    effects under way."""
+    flying = set(queue.flying())
+    for key, effect in tuple(world.open.items()):
+        if not isinstance(effect, f.RunChecks) or key in world.stops:
+            continue
+        change = world.changes[effect.change]
+        if world.repos[change.repo].queue is not queue:
+            continue
+        if change.id in flying and change.candidate == effect.candidate and change.passed is None:
+            continue
+        yield e.StopRequested(bead=effect.bead, key=key, reason=e.Reason.SUPERSEDED)
 
 
 def queue_due_ms(world: World, at_ms: int, policy: Policy) -> int | None:

@@ -18,6 +18,7 @@ from oya_vcs.core.fold.moves import (
 )
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.merge import Stage
+from oya_vcs.core.merge.lifecycle import OVER
 from oya_vcs.core.world import Repo, World
 
 
@@ -108,6 +109,9 @@ def _bead_resumed(world: World, event: e.BeadResumed) -> None:
 def _cancel_requested(world: World, event: e.CancelRequested) -> None:
     bead = world.bead(event.bead)
     bead.cancelling, bead.asked = True, _words(event)
+    change = world.changes.get(bead.change) if bead.change is not None else None
+    if change is not None and change.stage not in {*OVER, Stage.MERGING}:
+        world.repos[bead.repo].queue.leave(change.id)
 
 
 def _bead_cancelled(world: World, event: e.BeadCancelled) -> None:

@@ -21,6 +21,10 @@ LANDINGS_MAX = 50
 """Landings that a queue remembers, to tell a worker what landed meanwhile."""
 
 
+STOPPED = frozenset({e.Reason.SUPERSEDED, e.Reason.CANCELLED, e.Reason.PAUSED})
+"""Checks that we ended ourselves say nothing of what they checked."""
+
+
 def queue_of(world: World, change: Change) -> MergeQueue:
     """The merge queue that the change is in, or was."""
     return world.repos[change.repo].queue
@@ -79,7 +83,9 @@ def _to_leave(world: World, change_id: ChangeId, reason: e.Reason, detail: str) 
     change = world.changes.get(change_id)
     if change is not None and change.stage not in OVER and change.exit is None:
         change.exit, change.detail = reason, detail
-        queue_of(world, change).leaving.append(change_id)
+        leaving = queue_of(world, change).leaving
+        if change_id not in leaving:
+            leaving.append(change_id)
 
 
 def _change_amended(world: World, event: e.ChangeAmended) -> None:
@@ -187,7 +193,11 @@ def _judged(
     change = world.changes[change_id]
     if change.candidate != candidate or change.asked_ms is None or change.passed is not None:
         return
+    if reason in STOPPED:
+        return
     change.passed = reason is None
+    pace, took_ms = queue_of(world, change).pace, world.now_ms - change.asked_ms
+    pace.test_ms = pace.test_ms + (took_ms - pace.test_ms) // 4 if pace.test_ms else took_ms
     if reason is not None:
         change.why, change.check, change.said = reason, check, said
 
@@ -217,7 +227,8 @@ def _change_suspected(world: World, event: e.ChangeSuspected) -> None:
 def _change_held(world: World, event: e.ChangeHeld) -> None:
     change = world.changes[event.change]
     queue = queue_of(world, change)
-    _not_merging(world, queue)
+    if change.stage is Stage.MERGING:
+        _not_merging(world, queue)
     change.forget_candidate()
     change.reason, change.detail = event.reason, event.detail
     queue.hold(change.id, event.detail)
@@ -263,12 +274,16 @@ def _landing_stale(world: World, event: e.LandingStale) -> None:
 
 
 def _target_blocked(world: World, event: e.TargetBlocked) -> None:
-    queue = queue_of(world, world.changes[event.change])
+    change = world.changes[event.change]
+    queue = queue_of(world, change)
+    if change.stage is Stage.MERGING:
+        _not_merging(world, queue)
     if queue.building == event.change:
         queue.building = None
-    for one in queue.flying():
-        world.changes[one].stage = Stage.PENDING
-    queue.put_all_back()
+    back = [one for one in queue.flying() if world.changes[one].stage is not Stage.MERGING]
+    for one in reversed(back):
+        world.changes[one].forget_candidate()
+        queue.put_back(one)
     queue.paused = event.detail
 
 

@@ -147,8 +147,9 @@ class Gates:
 class Pace:
     """What the queue has learnt. `window`: how many groups to test at once (0: not learnt yet, the
     ceiling). `failing_ppm`: the share of changes that fail their checks, in millionths, the newest
-    counting most."""
+    counting most; `test_ms`: how long a test takes, in the same way (0: none has ended)."""
 
     window: int = 0
     failing_ppm: int = 0
+    test_ms: int = 0
     recent: list[Landing] = field(default_factory=list)

@@ -74,9 +74,8 @@ def due_ms(queue: MergeQueue, changes: Changes, rules: MergeRules, now_ms: int) 
     deadlines = [
         limit for group in view.sound if (limit := _deadline(changes[group.changes[-1]], rules))
     ]
-    until_ms = frozen_until(queue.gates, rules, now_ms)
-    if until_ms > now_ms and _ready(queue, changes, view, rules):
-        deadlines.append(until_ms)
+    if _ready(queue, changes, view, rules):  # and has not landed: only a freeze is in the way
+        deadlines.append(frozen_until(queue.gates, rules, now_ms))
     return min(deadlines, default=None)
 
 
@@ -217,6 +216,8 @@ def _work(
         return None
     idle = queue.building is None
     if view.broken is not None:
+        if changes[view.broken].stage is Stage.MERGING:
+            return None  # the landing will tell where the target stands
         building = Build(view.broken, view.onto) if idle else None
         return building or _test(changes, view)
     if len(queue.chain) <= width and idle:

@@ -131,11 +131,6 @@ class MergeQueue:
         self._withdraw(change)
         self._line_up(change)
 
-    def put_all_back(self) -> None:
-        """Empty the window: what was in it keeps its place."""
-        for change in reversed(list(self.flying())):
-            self.put_back(change)
-
     def hold(self, change: ChangeId, why: str) -> None:
         """Aside until somebody looks again: the world refused it."""
         self._withdraw(change)

@@ -1,0 +1,178 @@
+"""`oya-vcs queue`: what is in the merge queue and what it waits for; what people say to it.
+
+What changes something is said to the daemon that works on the home; where there is none, it is
+recorded under the home's lock. The answers are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Iterator
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.cli.output import Output, duration, table
+from oya_vcs.cli.places import home_of
+from oya_vcs.cli.reading import clock_time, is_live, record, row_data, world_of
+from oya_vcs.cli.summary import SHORT
+from oya_vcs.cli.wishes import asked, person
+from oya_vcs.cli.workspace import span_ms
+from oya_vcs.core.ids import ChangeId
+from oya_vcs.core.merge import Change, MergeQueue
+from oya_vcs.core.queue_forecast import expected_ms
+from oya_vcs.core.queue_waits import waits_for
+from oya_vcs.core.queue_words import QueueVerb, Word, find_change
+from oya_vcs.core.world import Repo, World
+from oya_vcs.errors import ExitCode
+from oya_vcs.housekeeping import say
+
+
+def queue(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    """One of the verbs below."""
+    return _VERBS[arguments.verb](arguments, output)
+
+
+def _list(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    world, live = world_of(arguments), is_live(arguments)
+    rows, data = [], []
+    for repo in world.repos.values():
+        for place, change in _in_order(world, repo.queue):
+            one = _data(world, repo.queue, change, place)
+            data.append(one)
+            expected = one["expected_ms"]
+            when = f"in {duration(expected)}" if live and isinstance(expected, int) else ""
+            where = str(place or "-")
+            rows.append((where, change.id, f"P{change.priority}", when, str(one["waits_for"])))
+    text = table(("place", "change", "priority", "may land", ""), rows) if rows else ""
+    gates = [line for repo in world.repos.values() for line in _gates(repo)]
+    text = "\n".join([text or "The merge queue is empty.", *gates])
+    queues = {repo.id: _queue_data(repo) for repo in world.repos.values()}
+    output.answer("queue-list", {"changes": data, "queues": queues}, text)
+    return ExitCode.DONE
+
+
+def _in_order(world: World, queue: MergeQueue) -> Iterator[tuple[int, Change]]:
+    """Those with a place first, in order; then those that wait aside (place 0)."""
+    placed = [*queue.flying(), *queue.waiting.ordered()]
+    for number, one in enumerate(placed, start=1):
+        yield number, world.changes[one]
+    for one in queue.members:
+        if one not in queue.waiting and not queue.in_flight(one):
+            yield 0, world.changes[one]
+
+
+def _gates(repo: Repo) -> list[str]:
+    gates, now_ms = repo.queue.gates, SystemClock().now_ms()
+    lines = []
+    if repo.queue.paused or gates.pause:
+        lines.append(
+            f"The merge queue of {repo.path} is paused: {repo.queue.paused or gates.pause}"
+        )
+    if gates.frozen_until_ms > now_ms:
+        until = clock_time(gates.frozen_until_ms)
+        lines.append(f"Nothing lands in {repo.path} until {until}: {gates.frozen_why}")
+    if gates.closed_above is not None:
+        lines.append(f"The tree of {repo.path} is closed above priority {gates.closed_above}.")
+    return lines
+
+
+def _queue_data(repo: Repo) -> dict[str, object]:
+    queue = repo.queue
+    return {
+        "path": repo.path,
+        "paused": queue.paused or queue.gates.pause,
+        "frozen_until_ms": queue.gates.frozen_until_ms,
+        "closed_above": queue.gates.closed_above,
+        "window": queue.pace.window,
+        "failing": queue.pace.failing_ppm / 1_000_000,
+        "test_ms": queue.pace.test_ms,
+    }
+
+
+def _data(world: World, queue: MergeQueue, change: Change, place: int) -> dict[str, object]:
+    return {
+        "id": change.id,
+        "bead": change.bead,
+        "repo": change.repo,
+        "stage": str(change.stage),
+        "place": place,
+        "priority": change.priority,
+        "head": change.head,
+        "base": change.base,
+        "candidate": change.candidate,
+        "round": change.round,
+        "reason": None if change.reason is None else str(change.reason),
+        "waits_for": waits_for(world, change) if change.id in queue.members else "",
+        "expected_ms": expected_ms(world, queue, change.id),
+    }
+
+
+def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    world = world_of(arguments)
+    change = find_change(world, arguments.change)
+    queue = world.repos[change.repo].queue
+    data = _data(world, queue, change, queue.place(change.id))
+    with record(arguments) as reader:
+        rows = [row for row in reader.read() if _is_about(row.event, change.id)]
+    story = [f"  {row.seq:>6}  {clock_time(row.at_ms)}  {type(row.event).__name__}" for row in rows]
+    lines = [
+        f"{change.id}: {world.bead(change.bead).spec.title}",
+        f"{change.stage}: {data['waits_for'] or change.reason or 'landed'}",
+        f"head: {change.head}",
+        (
+            f"candidate: {(change.candidate or '-')[:SHORT]} on {(change.base or '-')[:SHORT]}"
+            f" (round {change.round})"
+        ),
+        *(f"  | {line}" for line in change.detail.strip().splitlines()),
+    ]
+    data |= {"detail": change.detail, "events": [row_data(row) for row in rows]}
+    output.answer("queue-show", data, "\n".join([*lines, "", *story]))
+    return ExitCode.DONE
+
+
+def _is_about(event: object, change: ChangeId) -> bool:
+    return change in {
+        getattr(event, "change", None),
+        getattr(getattr(event, "effect", None), "change", None),
+    }
+
+
+def _say(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    """Say a word, and what came of it."""
+    verb = QueueVerb(arguments.verb)
+    until_ms = 0
+    if verb is QueueVerb.FREEZE and not arguments.end:
+        until_ms = SystemClock().now_ms() + span_ms(arguments.span)
+    above = getattr(arguments, "above", None)
+    word = Word(
+        verb=verb,
+        change=getattr(arguments, "change", ""),
+        repo=getattr(arguments, "repo", ""),
+        who=person(),
+        why=getattr(arguments, "reason", ""),
+        head=getattr(arguments, "head", ""),
+        priority=above if verb is QueueVerb.CLOSE else getattr(arguments, "priority", None),
+        until_ms=until_ms,
+    )
+    fields = {
+        name: getattr(word, name)
+        for name in ("change", "repo", "who", "why", "head", "priority", "until_ms")
+    }
+    home = home_of(arguments)
+    said = asked(home, f"queue.{verb}", fields, lambda: {"said": asyncio.run(say(home, word))})
+    output.answer(f"queue-{verb}", {**fields, **said}, str(said["said"]))
+    return ExitCode.DONE
+
+
+def _simulate(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    from oya_vcs.cli.simulate import simulate  # noqa: PLC0415 - it is rarely asked for
+
+    return simulate(arguments, output)
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
+    "list": _list,
+    "show": _show,
+    **dict.fromkeys(QueueVerb, _say),
+    "simulate": _simulate,
+}

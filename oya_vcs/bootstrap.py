@@ -28,7 +28,7 @@ from oya_vcs.adapters.command import (
     unboxed,
 )
 from oya_vcs.adapters.control import ControlSocket
-from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_repository
+from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
 from oya_vcs.adapters.local import ChecksAt, LocalForge, checks_that_fit
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.children import watched_by_descriptor
@@ -64,7 +64,7 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.ports import Answer, Feed, Journal
+from oya_vcs.ports import Answer, Feed, Journal, Remote
 from oya_vcs.runtime import queue_words, wishes
 from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.daemon import Daemon, granted, heard
@@ -177,6 +177,7 @@ async def find_plan(
     closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
     sandbox = find_sandbox(config.worker, environ, closed, home.root)
     if working:
+        await _remote(config, repository, environ)
         _require_checks(config, repository.root, target, committed=text is not None)
         await _require_worker(config, repository, tip, environ)
         if sandbox is not None:
@@ -202,6 +203,15 @@ def _require_home_outside(home: Home, repository: JjRepository) -> None:
             "would commit the journal and every other workspace with the files there.",
             "Name a folder outside the repository with --home or OYA_HOME, or leave both out.",
         )
+
+
+async def _remote(
+    config: Config, repository: JjRepository, environ: Mapping[str, str]
+) -> Remote | None:
+    """The remote that holds the target, where one is configured. Raises ConfigurationInvalid where
+    the repository has none of that name."""
+    name = config.repo.remote
+    return await open_remote(repository, name, environ) if name else None
 
 
 def _require_checks(config: Config, root: Path, target: str, *, committed: bool) -> None:
@@ -310,7 +320,7 @@ async def _parts(
         ask=ask,
         begin=partial(_begin, plan, repository.id, checkpointer, upkeep, runner.freeze),
         checkpointer=checkpointer,
-        performers=_performers(plan, repository, runner, workspaces),
+        performers=(workspaces, _workers(plan, runner), await _forge(plan, repository, runner)),
         repo=repository.id,
         eyes=Eyes(runs=runner.sights, folders=workspaces.folders, listed=workspaces.listed),
         lease_ms=plan.config.worker.lease_ms,
@@ -402,31 +412,33 @@ async def _is_well(home: Home) -> bool:
     return True
 
 
-def _performers(
-    plan: Plan, repository: JjRepository, runner: ReaperRunner, workspaces: JjWorkspaces
-) -> tuple[JjWorkspaces, CommandWorkers, LocalForge]:
-    home, config = plan.home, plan.config
-    workers = CommandWorkers(
+def _workers(plan: Plan, runner: ReaperRunner) -> CommandWorkers:
+    home = plan.home
+    return CommandWorkers(
         runner,
-        settings=config.worker,
+        settings=plan.config.worker,
         logs=home.logs,
         runs=home.runs,
         environ=plan.environ,
         box=unboxed if plan.sandbox is None else plan.sandbox.around,
     )
-    forge = LocalForge(
+
+
+async def _forge(plan: Plan, repository: JjRepository, runner: ReaperRunner) -> LocalForge:
+    home, repo, queue = plan.home, plan.config.repo, plan.config.queue
+    return LocalForge(
         repository,
         runner,
-        target=config.repo.target,
+        target=repo.target,
         checks_at=plan.checks_at,
         checkouts=home.checkouts,
         logs=home.logs,
-        check_ms_max=config.queue.check_ms_max,
+        check_ms_max=queue.check_ms_max,
         environ=plan.environ,
-        checks_slots=config.queue.checks_slots or plan.checks_fitting,
-        checks_parallel=config.queue.checks_parallel,
+        checks_slots=queue.checks_slots or plan.checks_fitting,
+        checks_parallel=queue.checks_parallel,
+        remote=await _remote(plan.config, repository, plan.environ),
     )
-    return workspaces, workers, forge
 
 
 def rules_of(queue: QueueConfig, checks_fitting: int) -> MergeRules:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.events import Event, Reason
-from oya_vcs.core.ids import Key, RepoId
+from oya_vcs.core.ids import CommitId, Key, RepoId
 from oya_vcs.core.standing import BeadRow
 
 
@@ -174,6 +174,54 @@ class Repository(Protocol):
     async def sync(self) -> None:
         """Return when everything written to the repository's file system so far is on disk
         (syncfs)."""
+        ...
+
+
+class Refusal(Enum):
+    """Why a remote did not do what was asked."""
+
+    STALE = "stale"
+    """Its branch is not where it was thought to be, or would not be moved forwards."""
+    DECLINED = "declined"
+    """Its rules say no to this change: a hook, a protected branch."""
+    UNAUTHORISED = "unauthorised"
+    """It does not know us, or we may not."""
+    MISSING = "missing"
+    """There is no such repository."""
+    UNREACHABLE = "unreachable"
+    """It did not answer, or not to the end: what was asked may have been done all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A remote's refusal; `said` is what it or git said of it, without credentials."""
+
+    why: Refusal
+    said: str
+
+
+class Remote(Protocol):
+    """Another repository that holds the target, reached over the network or the file system. None
+    of its calls needs the repository's lock, and none should be made with it held: they take as
+    long as the network does."""
+
+    @property
+    def name(self) -> str:
+        """What the repository calls it."""
+        ...
+
+    async def tip(self, branch: str) -> CommitId | Refused | None:
+        """Where the branch stands there now; None where there is no such branch."""
+        ...
+
+    async def fetch(self, branch: str) -> CommitId | Refused | None:
+        """As `tip`, and with the branch's commits brought here. No branch, bookmark or
+        remote-tracking ref changes."""
+        ...
+
+    async def push(self, branch: str, base: CommitId, commit: CommitId) -> Refused | None:
+        """Move the branch there from exactly `base` to `commit`, which the caller knows to stand on
+        `base`. None means that it was said to be done: only `tip` or `fetch` can tell."""
         ...
 
 

@@ -149,8 +149,8 @@ class LandingStale(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetBlocked(Outcome):
-    """The target cannot be landed on (deleted, conflicted); the queue waits until the next run
-    finds it well."""
+    """The target cannot be landed on (deleted, conflicted, or at a remote that does not answer or
+    does not let us in); the queue waits until the next run finds it well."""
 
     change: ChangeId
     reason: Reason

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     ALREADY_LANDED = "already_landed"
     TARGET_MISSING = "target_missing"
     TARGET_CONFLICTED = "target_conflicted"
+    REMOTE_REFUSED = "remote_refused"
+    REMOTE_UNREACHABLE = "remote_unreachable"
     INFRASTRUCTURE = "infrastructure"
     CHECK_NOT_STARTED = "check_not_started"
     PREDECESSOR_LEFT = "predecessor_left"

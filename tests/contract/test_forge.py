@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.jj import Programs, open_repository
+from oya_vcs.adapters.jj import Programs, open_remote, open_repository
 from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.memory import MemoryPerformer, Outside, Work, new_outside
 from oya_vcs.adapters.process import ReaperRunner
@@ -96,8 +96,9 @@ class MemoryWorld:
 
 
 class LocalWorld:
-    def __init__(self, folder: Path, tools: Tools) -> None:
+    def __init__(self, folder: Path, tools: Tools, *, remote: bool = False) -> None:
         self._folder = folder
+        self._bare = folder / "origin.git" if remote else None
         self._tools = tools
         self._root = folder / "project"
         self._env = {
@@ -126,6 +127,14 @@ class LocalWorld:
             self._root, workspaces=self._folder / "workspaces", programs=programs
         )
         await self._repository.prepare()
+        self._remote = None
+        if self._bare is not None:
+            self._run(self._tools.git, "init", "-q", "--bare", "-b", "main", self._bare)
+            bare = (self._tools.git, f"--git-dir={self._bare}")
+            self._run(*bare, "config", "receive.denyDeleteCurrent", "ignore")
+            self._run(*jj, "-R", self._root, "git", "remote", "add", "origin", self._bare)
+            self._run(*jj, "-R", self._root, "git", "push", "--bookmark", "main")
+            self._remote = await open_remote(self._repository, "origin", self._env)
 
     def _run(self, *argv: str | Path, stdin: str = "", **env: str) -> str:
         ran = subprocess.run(
@@ -154,10 +163,14 @@ class LocalWorld:
             logs=self._folder / "logs",
             check_ms_max=20_000,
             environ={"PATH": os.environ["PATH"]},
+            remote=self._remote,
         )
 
     def tip(self) -> CommitId:
-        return CommitId(self._git("rev-parse", "refs/heads/main"))
+        if self._bare is None:
+            return CommitId(self._git("rev-parse", "refs/heads/main"))
+        ref = (self._tools.git, f"--git-dir={self._bare}", "rev-parse", "refs/heads/main")
+        return CommitId(self._run(*ref))
 
     def head(self, files: Mapping[str, str], on: CommitId) -> CommitId:
         self._git("read-tree", "--empty")
@@ -168,6 +181,9 @@ class LocalWorld:
         return CommitId(self._git("commit-tree", tree, "-p", on, "-m", "Work"))
 
     def move(self, commit: CommitId | None) -> None:
+        if self._bare is not None:
+            self._git("push", "-q", "--force", str(self._bare), f"{commit or ''}:refs/heads/main")
+            return
         what = ["-d", "refs/heads/main"] if commit is None else ["refs/heads/main", commit]
         self._git("update-ref", *what)
 
@@ -184,12 +200,14 @@ class LocalWorld:
         return sum(not ref.endswith("-base") for ref in refs)
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "remote"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """Either forge, on a repository of one commit."""
+    """Either forge, on a repository of one commit; the local one with its target here, or at a
+    remote."""
     if request.param == "memory":
         return MemoryWorld()
-    local = LocalWorld(tmp_path, request.getfixturevalue("tools"))
+    tools = request.getfixturevalue("tools")
+    local = LocalWorld(tmp_path, tools, remote=request.param == "remote")
     await local.start()
     return local
 

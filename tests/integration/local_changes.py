@@ -16,7 +16,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
-from oya_vcs.ports import Finished, Order, Probe, Repository, Runner, Spawned, Turn
+from oya_vcs.ports import Finished, Order, Probe, Remote, Repository, Runner, Spawned, Turn
 from tests.integration.conftest import UserRepo
 
 MADE_AT_MS = 1_700_000_123_456
@@ -60,6 +60,7 @@ class Changes:
     repository: Repository
     home: Path
     target: str = "main"
+    remote: Remote | None = None
 
     def runner(self) -> ReaperRunner:
         return ReaperRunner(self.home / "runs", SystemClock())
@@ -88,6 +89,7 @@ class Changes:
             environ=environ or {"PATH": self.user.environ["PATH"]},
             checks_slots=slots,
             checks_parallel=parallel,
+            remote=self.remote,
         )
 
     def git(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import os
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,29 @@ class Ran:
     err: str
 
 
-async def run_program(
-    argv: Sequence[str], *, env: Mapping[str, str], stdin: str = "", inherit: tuple[int, ...] = ()
-) -> Ran:
-    """Run a program to its end; it gets the descriptors in `inherit`. Raises WorldFailed with argv
-    and stderr.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended, whatever its status, and what it said."""
 
-    A cancelled call kills the program: what it left half-made is for the caller's verification to
-    find.
+    status: int
+    out: str
+    err: str
+
+
+async def run_to_end(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdin: str = "",
+    inherit: tuple[int, ...] = (),
+    alone: bool = False,
+) -> Ended:
+    """Run a program to its end; it gets the descriptors in `inherit`. Raises WorldFailed where it
+    cannot be started.
+
+    `alone` starts it in a session of its own, where it finds no terminal to ask questions at. A
+    cancelled call kills the program (its whole session, where it is alone): what it left half-made
+    is for the caller's verification to find.
     """
     command = tuple(argv)
     try:
@@ -48,6 +64,7 @@ async def run_program(
             env=dict(env),
             cwd="/",
             pass_fds=inherit,
+            start_new_session=alone,
             stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -59,22 +76,31 @@ async def run_program(
         out, err = await process.communicate(stdin.encode() if stdin else None)
     except asyncio.CancelledError:
         if process.returncode is None:
-            process.kill()
+            if alone:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
             await process.wait()
         raise
-    said = err.decode(errors="replace")
-    if process.returncode != 0:
-        said = said[-STDERR_TAIL:].strip()
+    status = -1 if process.returncode is None else process.returncode
+    return Ended(status, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+async def run_program(
+    argv: Sequence[str], *, env: Mapping[str, str], stdin: str = "", inherit: tuple[int, ...] = ()
+) -> Ran:
+    """Run a program that is to succeed (see `run_to_end`). Raises WorldFailed with argv and
+    stderr."""
+    ended = await run_to_end(argv, env=env, stdin=stdin, inherit=inherit)
+    if ended.status != 0:
+        said = ended.err[-STDERR_TAIL:].strip()
         raise WorldFailed(
-            f"{Path(command[0]).name} ended with status {process.returncode}: "
-            f"{said or 'it said nothing'}",
-            command=command,
+            f"{Path(argv[0]).name} ended with status {ended.status}: {said or 'it said nothing'}",
+            command=tuple(argv),
             stderr=said,
-            retryable=process.returncode is None
-            or process.returncode < 0
-            or _PASSES.search(said) is not None,
+            retryable=ended.status < 0 or _PASSES.search(said) is not None,
         )
-    return Ran(out.decode(errors="replace"), said)
+    return Ran(ended.out, ended.err)
 
 
 async def lock_file(descriptor: int) -> None:

@@ -97,6 +97,11 @@ class JjRepository:
         return self._identity
 
     @property
+    def common(self) -> Path:
+        """The git folder with the repository's refs, objects and configuration."""
+        return self._view.common
+
+    @property
     def workspace_prefix(self) -> str:
         """The name of our control workspace: unique to this home, so that two never share one."""
         return f"oya-control-{self._home_tag}"
@@ -207,6 +212,11 @@ class JjRepository:
 
         Nothing else in the store has a say: see `view`.
         """
+        argv, environment = await self.git_call(*args)
+        return (await self._mended(argv, {**environment, **(env or {})}, stdin)).out.strip()
+
+    async def git_call(self, *args: str) -> tuple[list[str], dict[str, str]]:
+        """The command line and the environment of `git`."""
         argv = [
             str(self._programs.git),
             *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"),
@@ -215,7 +225,7 @@ class JjRepository:
         ]
         shown = await asyncio.to_thread(self._view.environment)
         name, email = self._identity
-        environment = {
+        return argv, {
             "PATH": self._programs.path,
             "HOME": str(self._programs.home),
             **shown,
@@ -226,7 +236,6 @@ class JjRepository:
             "GIT_COMMITTER_EMAIL": email,
             "LC_ALL": "C.UTF-8",
         }
-        return (await self._mended(argv, {**environment, **(env or {})}, stdin)).out.strip()
 
     async def _mended(self, argv: list[str], env: Mapping[str, str], stdin: str) -> Ran:
         """Run a program; where a lock file stopped it, clear stale ones for the next try."""

@@ -1,8 +1,8 @@
 """The local forge: change requests that live in the jj repository itself.
 
 `target` reads the bookmark that lands, `candidates` build on it, `checks` try them in a `checkout`
-as the `judge` says, `landing` moves it. Knows the repository and the runner through their ports
-only, and nothing of queues, workers or the journal.
+as the `judge` says, `landing` moves it, here or `upstream` at a remote. Knows the repository, the
+remote and the runner through their ports only, and nothing of queues, workers or the journal.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from oya_vcs.adapters.local.checks import Checks
 from oya_vcs.adapters.local.judge import ChecksAt
 from oya_vcs.adapters.local.landing import conclude, land
 from oya_vcs.adapters.local.target import Target
+from oya_vcs.adapters.local.upstream import Upstream
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug
-from oya_vcs.ports import Probe, Report, Repository, Runner, Turn
+from oya_vcs.ports import Probe, Remote, Report, Repository, Runner, Turn
 
 __all__ = ["ChecksAt", "LocalForge", "checks_that_fit"]
 
@@ -32,7 +33,8 @@ class LocalForge:
     `target` is the bookmark that lands; `checks_at` tells the checks from the text of oya.toml (see
     `ChecksAt`); `checkouts` and `logs` are the home's folders of these names; `check_ms_max` is the
     wall time of one check; `environ` is the daemon's environment, of which checks see little.
-    `checks_slots` checks may run at once, and of one candidate `checks_parallel`.
+    `checks_slots` checks may run at once, and of one candidate `checks_parallel`. Where there is a
+    `remote`, the target there is the one that counts.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class LocalForge:
         environ: Mapping[str, str],
         checks_slots: int = 1,
         checks_parallel: int = 1,
+        remote: Remote | None = None,
     ) -> None:
         self._repository = repository
         self._target = Target(repository, target)
+        self._upstream = None if remote is None else Upstream(repository, self._target, remote)
         self._checks = Checks(
             repository,
             runner,
@@ -76,18 +80,29 @@ class LocalForge:
             return await self._open(key, effect)
         if isinstance(effect, f.RunChecks):
             return await self._checks.run(key, effect)
-        async with self._repository.lock(Turn.LANDING):
-            if isinstance(effect, f.BuildCandidate):
-                event = await build(self._target, key, effect)
-            elif isinstance(effect, f.Land):
-                event = await land(self._target, key, effect)
-            elif isinstance(effect, f.DropCandidates):
-                event = await drop(self._target, key, effect)
-            else:
-                raise _foreign(effect)
+        event = await self._change(key, effect)
         if (moved := self._target.moved()) is not None:
             await report(e.TargetMoved(repo=effect.repo, commit=moved))
         return await self._on_disk(event)
+
+    async def _change(self, key: Key, effect: f.Effect) -> e.Event:
+        upstream = self._upstream
+        if upstream is not None and isinstance(effect, f.Land):
+            return await upstream.land(key, effect)
+        if upstream is not None and isinstance(effect, f.BuildCandidate) and effect.onto is None:
+            blocked = await upstream.meet(key, effect)
+            if blocked is not None:
+                return blocked
+        async with self._repository.lock(Turn.LANDING):
+            match effect:
+                case f.BuildCandidate():
+                    return await build(self._target, key, effect)
+                case f.Land():
+                    return await land(self._target, key, effect)
+                case f.DropCandidates():
+                    return await drop(self._target, key, effect)
+                case _:
+                    raise _foreign(effect)
 
     async def probe(self, key: Key, effect: f.Effect) -> e.Event | Probe:
         """Find checks by their runs, a candidate by its pin, a landing by the target's history.
@@ -98,6 +113,9 @@ class LocalForge:
             return Probe.ABSENT  # harmless to repeat
         if isinstance(effect, f.RunChecks):
             return await self._checks.find(key, effect)
+        if self._upstream is not None and isinstance(effect, f.Land):
+            event = await self._upstream.conclude(key, effect)
+            return Probe.ABSENT if event is None else await self._on_disk(event)
         async with self._repository.lock(Turn.LANDING):
             if isinstance(effect, f.BuildCandidate):
                 event = await find(self._target, key, effect)

@@ -204,6 +204,39 @@ class Target:
         """Carry out a ref transaction, all or nothing. Raises WorldFailed where git refuses."""
         await self.git("update-ref", "-m", note, "--stdin", "-z", stdin="".join(lines))
 
+    async def in_the_way(self, branch: Ref) -> Blocked | None:
+        """Why the branch cannot be moved on without harm to somebody's files, if there is a
+        reason."""
+        if edited_in := await self.edited_in():
+            return Blocked(
+                Reason.TARGET_CONFLICTED,
+                f"The commit of `{self.name}` is itself being edited in {edited_in}: with the next "
+                "change there jj would rewrite it, and the bookmark would be conflicted. Run "
+                "`jj new` there, then run again.",
+            )
+        if branch.worktree and not branch.head:
+            return Blocked(
+                Reason.TARGET_CONFLICTED,
+                f"The branch `{self.name}` is checked out in the git worktree {branch.worktree}, "
+                "whose files would read as undoing the landing. Run `git checkout --detach` there, "
+                "then run again.",
+            )
+        return None
+
+    async def advance(self, branch: Ref, commit: CommitId, *lines: str, note: str) -> bool:
+        """Move git's branch from where it was seen to `commit`, and carry out `lines`, all or
+        nothing; False where it had moved.
+
+        HEAD, where it is attached to the branch, stays behind, as with `jj git export`: moved
+        along, the user's files would read as undoing what is new (on jj 0.46 the next snapshot did
+        undo it). A new colocated repository is like this until its first `jj new`.
+        """
+        base = CommitId(branch.commit)
+        if branch.worktree:
+            why = "oya-vcs: detach, as jj does, before the branch moves"
+            await self.git("update-ref", "--no-deref", "-m", why, "HEAD", base, base)
+        return await self.still(base, f"update {self.ref}\0{commit}\0{base}\0", *lines, note=note)
+
     async def contains(self, tip: CommitId, commit: CommitId) -> bool:
         """Whether `commit` is `tip` or one of its ancestors."""
         return not await self.git("rev-list", "-n1", "--end-of-options", commit, f"^{tip}")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.local import ChecksAt, LocalForge
@@ -16,7 +17,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
-from oya_vcs.ports import Finished, Order, Probe, Remote, Repository, Runner, Spawned, Turn
+from oya_vcs.ports import Finished, Order, Probe, Refused, Remote, Repository, Runner, Spawned, Turn
 from tests.integration.conftest import UserRepo
 
 MADE_AT_MS = 1_700_000_123_456
@@ -227,6 +228,7 @@ class Changes:
         return event
 
 
+Told = TypeVar("Told")
 Step = Callable[[int], Awaitable[None]]
 
 
@@ -259,20 +261,42 @@ class Watched:
 
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
         answer = self.inner.jj(*args, workspace=workspace, stdin=stdin)
-        return await self._call(("jj", *args), answer)
+        return await self.call(("jj", *args), answer)
 
     async def git(self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> str:
-        return await self._call(("git", *args), self.inner.git(*args, env=env, stdin=stdin))
+        return await self.call(("git", *args), self.inner.git(*args, env=env, stdin=stdin))
 
     async def sync(self) -> None:
         await self.inner.sync()
         self.synced.append(len(self.calls))
 
-    async def _call(self, call: tuple[str, ...], answer: Awaitable[str]) -> str:
+    async def call(self, call: tuple[str, ...], answer: Awaitable[Told]) -> Told:
+        """Count the call, let the test act, and give the answer."""
         self.calls.append(call)
         if self.before is not None:
             await self.before(len(self.calls))
         return await answer
+
+
+@dataclass
+class WatchedRemote:
+    """A remote whose calls count with those of the watched repository."""
+
+    inner: Remote
+    watched: Watched
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    async def tip(self, branch: str) -> CommitId | Refused | None:
+        return await self.watched.call(("remote", "tip"), self.inner.tip(branch))
+
+    async def fetch(self, branch: str) -> CommitId | Refused | None:
+        return await self.watched.call(("remote", "fetch"), self.inner.fetch(branch))
+
+    async def push(self, branch: str, base: CommitId, commit: CommitId) -> Refused | None:
+        return await self.watched.call(("remote", "push"), self.inner.push(branch, base, commit))
 
 
 @dataclass

@@ -1,4 +1,5 @@
-"""A process that builds, checks and lands a change and kills itself on the way, as told in argv."""
+"""A process that builds, checks and lands a stack of changes, and kills itself on the way, as told
+in argv."""
 
 from __future__ import annotations
 
@@ -11,21 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.jj import Programs, open_repository
+from oya_vcs.adapters.jj import Programs, open_remote, open_repository
 from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, RepoId
-from oya_vcs.ports import Repository
-from tests.integration.local_changes import MADE_AT_MS, Watched, no_report
+from oya_vcs.ports import Remote, Repository
+from tests.integration.local_changes import MADE_AT_MS, Watched, WatchedRemote, no_report
 
 EVENTS = {kind.__name__: kind for kind in e.EVENTS}
-CHECKS = {"one": "test -f new.txt", "two": "git status --porcelain"}
+CHECKS = {"one": "test -f new-0.txt", "two": "git status --porcelain"}
 
 
-def forge(repository: Repository, home: Path) -> LocalForge:
+def forge(repository: Repository, home: Path, remote: Remote | None) -> LocalForge:
     """The forge that the victim and its successor share."""
     return LocalForge(
         repository,
@@ -36,6 +37,9 @@ def forge(repository: Repository, home: Path) -> LocalForge:
         logs=home / "logs",
         check_ms_max=20_000,
         environ={"PATH": os.environ["PATH"]},
+        checks_slots=2,
+        checks_parallel=2,
+        remote=remote,
     )
 
 
@@ -57,35 +61,48 @@ async def settle(local: LocalForge, record: Path, effect: f.Effect) -> e.Event:
     return event
 
 
-async def carry(local: LocalForge, record: Path, head: CommitId) -> e.Event:
-    """Build, check and land the change; returns what ended it."""
-    repo, bead, change = RepoId("r"), BeadId("b1"), ChangeId("c1")
-    build = f.BuildCandidate(
-        repo=repo,
-        bead=bead,
-        change=change,
-        head=head,
-        round=1,
-        message="Land\n",
-        made_at_ms=MADE_AT_MS,
-    )
-    built = await settle(local, record, build)
-    if not isinstance(built, e.CandidateBuilt):
-        return built
-    check = f.RunChecks(repo=repo, bead=bead, change=change, round=1, candidate=built.commit)
-    checked = await settle(local, record, check)
-    if not isinstance(checked, e.ChecksFinished) or checked.reason is not None:
-        return checked
-    land = f.Land(
-        repo=repo,
-        bead=bead,
-        change=change,
-        round=1,
-        base=built.base,
-        commit=built.commit,
-        tree=built.tree,
-    )
-    return await settle(local, record, land)
+async def carry(local: LocalForge, record: Path, heads: list[CommitId]) -> list[e.Event]:
+    """Build the changes on one another, check them at once, land them in order and let go of what
+    is left; returns what became of the landings."""
+    built: list[e.CandidateBuilt] = []
+    for number, head in enumerate(heads):
+        build = f.BuildCandidate(
+            repo=RepoId("r"),
+            bead=BeadId(f"b{number}"),
+            change=ChangeId(f"c{number}"),
+            head=head,
+            round=1,
+            message="Land\n",
+            made_at_ms=MADE_AT_MS,
+            onto=built[-1].commit if built else None,
+        )
+        event = await settle(local, record, build)
+        assert isinstance(event, e.CandidateBuilt), event
+        built.append(event)
+    todo = [
+        f.RunChecks(
+            repo=RepoId("r"), bead=one.bead, change=one.change, round=1, candidate=one.commit
+        )
+        for one in built
+    ]
+    for checked in await asyncio.gather(*(settle(local, record, one) for one in todo)):
+        assert isinstance(checked, e.ChecksFinished), checked
+        assert checked.reason is None, checked
+    landings: list[e.Event] = []
+    for one in built:
+        land = f.Land(
+            repo=RepoId("r"),
+            bead=one.bead,
+            change=one.change,
+            round=1,
+            base=one.base,
+            commit=one.commit,
+            tree=one.tree,
+        )
+        landings.append(await settle(local, record, land))
+        drop = f.DropCandidates(repo=RepoId("r"), bead=one.bead, change=one.change, round=1)
+        await settle(local, record, drop)
+    return landings
 
 
 async def die(orders: dict[str, str]) -> None:
@@ -113,8 +130,13 @@ async def die(orders: dict[str, str]) -> None:
             asyncio.get_running_loop().call_later(delay_s, kill)
 
     watched = Watched(repository, before=before)
-    event = await carry(forge(watched, home), home, CommitId(orders["head"]))
-    sys.stdout.write(f"{len(watched.calls)} {type(event).__name__}\n")
+    remote: Remote | None = None
+    if orders["remote"]:
+        found = await open_remote(repository, "origin", os.environ)
+        remote = WatchedRemote(found, watched)
+    heads = [CommitId(head) for head in orders["heads"].split()]
+    await carry(forge(watched, home, remote), home, heads)
+    sys.stdout.write(f"{len(watched.calls)}\n")
 
 
 if __name__ == "__main__":

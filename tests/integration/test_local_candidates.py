@@ -252,16 +252,18 @@ async def test_target_that_git_cannot_name_blocks(changes: Changes, name: str) -
 
 
 async def test_build_starts_few_processes(changes: Changes) -> None:
-    """Five for a candidate, two more than plain git needs (what looks for jj's conflicts); two for
-    a redundant change; jj only where something has happened in it since."""
+    """Four for a candidate, one more than plain git needs (it looks for jj's conflicts), and a fifth
+    where the head stands on a commit that may bring more; jj only where something has happened
+    in it since."""
     await changes.built(changes.head({"first.txt": "1\n"}))
     watched = Watched(changes.repository)
     forge = changes.forge(repository=watched)
     asked = [("jj", "bookmark")]
     for head, programs in (
         (changes.head({"new.txt": "new\n"}), BUILDS),
-        (changes.commit("main"), ["merge-tree", "update-ref"]),
+        (changes.commit("main"), ["cat-file", "merge-tree", "update-ref"]),
         (changes.head({"more.txt": "more\n"}), BUILDS),
+        (changes.head({"a": "a\n"}, on=changes.head({"b": "b\n"})), sorted([*BUILDS, "rev-list"])),
     ):
         watched.calls.clear()
         await forge.do(*changes.build(head), no_report)
@@ -271,7 +273,7 @@ async def test_build_starts_few_processes(changes: Changes) -> None:
         asked = []
 
 
-BUILDS = ["commit-tree", "diff-tree", "merge-tree", "rev-list", "update-ref"]
+BUILDS = ["cat-file", "commit-tree", "merge-tree", "update-ref"]
 
 
 async def test_replaced_objects_are_not_believed(changes: Changes) -> None:

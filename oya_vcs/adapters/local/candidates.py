@@ -110,7 +110,7 @@ def _told(made: _Candidate) -> Event:
 
 
 async def _make(target: Target, key: Key, effect: BuildCandidate, base: CommitId) -> _Candidate:
-    verdict = await put_onto(target, base, effect)
+    verdict = await put_onto(target, base, effect, target.known_below(base))
     match verdict:
         case Made(commit):
             pin = f"{pins_of(target, effect.change)}{key}"

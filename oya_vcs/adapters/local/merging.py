@@ -13,10 +13,10 @@ from typing import Protocol
 
 from oya_vcs.core.ids import CommitId, TreeId
 
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-"""The tree without entries, which git knows without storing it."""
 CONFLICT_TREES = ".jjconflict-"
 """How root entries begin that jj wrote for a commit with a conflict in it."""
+_CONFLICT_ENTRY = re.compile(rf"[0-7]{{5,6}} {re.escape(CONFLICT_TREES)}")
+"""Such an entry in the bytes of a tree: its mode, a space, its name."""
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 """What git strips from both ends of a name; of a name that has nothing else it makes no commit."""
 _COMMIT = "%H%x00%P%x00%an%x00%ae%x00%ad%x00%(trailers:key=Co-authored-by,valueonly)%x00%B%x00"
@@ -68,8 +68,8 @@ async def merges(git: Git, *lines: str) -> tuple[Merge, ...]:
     """A merge for each line: `BASE HEAD`, or `FORK -- BASE HEAD` where the fork is given.
 
     `--stdin` makes a conflict an answer, with status 0, and leaves any other status for errors such
-    as a commit that is not there. A commit merged with itself tells its tree. Git sees no
-    attributes, and so no merge driver: like jj, it merges every file as text.
+    as a commit that is not there. Git sees no attributes, and so no merge driver: like
+    jj, it merges every file as text.
     """
     said = await git.git(
         *("merge-tree", "--write-tree", "--stdin", "--no-messages", "--name-only"),
@@ -84,13 +84,32 @@ def _next_merge(fields: Iterator[str]) -> Merge:
     return Merge(clean, tree, tuple(iter(lambda: next(fields), "")))
 
 
-async def hold_conflict_trees(git: Git, *trees: TreeId) -> bool:
-    """Whether the root of any of the trees holds what jj writes for a conflict."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is seen of a base and a head without walking any history: the base's tree, the head's
+    parent where it has exactly one, and whether the root of either `holds_conflict` as jj writes
+    it. What neither has, no merge of them has."""
+
+    tree: TreeId
+    parent: CommitId | None
+    holds_conflict: bool
+
+
+async def look_at(git: Git, base: CommitId, head: CommitId) -> Look:
+    """Look at a base and a head. Of commits that are not there it says nothing: merging them does
+    raise."""
+    asked = (f"info {base}^{{tree}}", f"info {head}^1", f"info {head}^2")
+    wanted = (f"contents {base}^{{tree}}", f"contents {head}^{{tree}}")
     said = await git.git(
-        *("diff-tree", "--stdin", "--name-only", "-z", "--", f"{CONFLICT_TREES}*"),
-        stdin="".join(f"{EMPTY_TREE} {tree}\n" for tree in trees),
+        "cat-file", "--batch-command", stdin="".join(f"{one}\n" for one in (*asked, *wanted))
     )
-    return CONFLICT_TREES in said
+    tree, first, second, *rest = (*said.split("\n", 3), "", "", "")
+    alone = first.endswith("missing") is False and second.endswith("missing")
+    return Look(
+        tree=TreeId(tree.partition(" ")[0]),
+        parent=CommitId(first.partition(" ")[0]) if alone else None,
+        holds_conflict=_CONFLICT_ENTRY.search(rest[0]) is not None,
+    )
 
 
 async def passed_conflict_trees(git: Git, base: CommitId, head: CommitId) -> bool:

@@ -7,7 +7,7 @@ nor what is done with what it makes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from oya_vcs.adapters.local.merging import (
     commit,
     commits_of,
     differing,
-    hold_conflict_trees,
+    look_at,
     merges,
     passed_conflict_trees,
 )
@@ -59,28 +59,39 @@ class Unresolved:
 Verdict = Made | Conflicted | Redundant | Unresolved
 
 
-async def put_onto(git: Git, base: CommitId, effect: BuildCandidate) -> Verdict:
+async def put_onto(
+    git: Git, base: CommitId, effect: BuildCandidate, known: Container[CommitId]
+) -> Verdict:
     """The change of the effect on the base, by the effect's method.
 
+    `known` are commits below the base: a head that stands on one of them brings no other commit.
     Raises WorldFailed, not retryable, where a commit is not there.
     """
     method = _METHODS.get(effect.method)
     if method is None:
         raise Bug(f"A candidate was asked for by the method {effect.method!r}.")
     head = effect.head
-    merged, there, itself = await merges(git, f"{base} {head}", f"{base} {base}", f"{head} {head}")
-    if merged.tree == there.tree:
-        return Redundant(there.tree)
-    looks = (
-        hold_conflict_trees(git, itself.tree, merged.tree),
-        passed_conflict_trees(git, base, head),
-    )
-    if not merged.clean:
-        held = await _together(*looks)
-        return Unresolved() if any(held) else Conflicted(merged.files)
-    # The commit is written while it is looked for: nothing leads to it before that is known.
-    made, *held = await _together(method(git, base, effect, merged, there.tree), *looks)
-    return Unresolved() if any(held) else made
+    (merged,), look = await _together(merges(git, f"{base} {head}"), look_at(git, base, head))
+    if merged.tree == look.tree:
+        return Redundant(look.tree)
+    if look.holds_conflict:
+        return Unresolved()
+    below = _nothing() if look.parent in known else passed_conflict_trees(git, base, head)
+    # The commit is written while they are looked for: nothing leads to it before that is known.
+    put = method if merged.clean else _conflicted
+    made, passed = await _together(put(git, base, effect, merged, look.tree), below)
+    return Unresolved() if passed else made
+
+
+async def _conflicted(
+    git: Git, base: CommitId, effect: BuildCandidate, merged: Merge, there: TreeId
+) -> Verdict:
+    """Nothing is made of a merge that is not clean."""
+    return Conflicted(merged.files)
+
+
+async def _nothing() -> bool:
+    return False
 
 
 async def _together(*work: Awaitable[Any]) -> list[Any]:

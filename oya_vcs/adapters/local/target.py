@@ -5,6 +5,7 @@ Reads both and moves the branch; must not know what a candidate or a change requ
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from oya_vcs.ports import Repository
 
 LOOKS_MAX = 4
 """How often one effect looks again at a target that moves under its eyes before it gives way."""
+LINE_MAX = 256
+"""How many landings of ours in a row are remembered: workers rarely start from an older one."""
 _BOOKMARK = (
     'if(remote, "", if(conflict, "conflicted", '
     'if(present, normal_target.commit_id() ++ " " ++ normal_target.working_copies(), "missing"))'
@@ -69,7 +72,7 @@ class Target:
     def __init__(self, repository: Repository, name: str) -> None:
         self._repository = repository
         self._known: _Known | None = None
-        self._expected: CommitId | None = None
+        self._line = deque[CommitId](maxlen=LINE_MAX)
         self._moved: CommitId | None = None
         self.name = name
         self.ref = f"refs/heads/{name}"
@@ -122,13 +125,21 @@ class Target:
 
     def met(self, tip: CommitId) -> None:
         """The target stands at `tip`: somebody else moved it, unless it stood there before."""
-        if self._expected not in (None, tip):
+        if self._line and self._line[-1] != tip:
             self._moved = tip
-        self._expected = tip
+            self._line.clear()
+        if not self._line:
+            self._line.append(tip)
 
     def landed(self, tip: CommitId) -> None:
         """The target stands at `tip`, where we put it."""
-        self._expected = tip
+        if not self._line or self._line[-1] != tip:
+            self._line.append(tip)
+
+    def known_below(self, base: CommitId) -> tuple[CommitId, ...]:
+        """Commits that are `base` or below it: where our own landings have led to it, those."""
+        at_end = bool(self._line) and self._line[-1] == base
+        return tuple(self._line) if at_end else (base,)
 
     async def met_beneath(self, candidate: CommitId) -> None:
         """Look where the target stands while something is stacked on `candidate`: on a target that
@@ -136,7 +147,7 @@ class Target:
         tip = await self.bookmark()
         if isinstance(tip, Blocked):
             return
-        if self._expected is None and not await self.contains(candidate, tip):
+        if not self._line and not await self.contains(candidate, tip):
             self._moved = tip
         self.met(tip)
 

@@ -38,10 +38,11 @@ class QueueVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """`change` is the change (or its bead) that is approved or rejected; `repo` the path or id of
-    the repository whose queue is meant, where the home has more than one. `head` is what the speaker
-    saw, or empty; `priority` that of an approval, or where the tree closes; `until_ms` (Unix time)
-    ends a freeze."""
+    """`change` is the change (or its bead) that is approved or rejected; `repo` the path or id
+    of the repository whose queue is meant, where the home has more than one. `head` is what was
+    seen by who speaks, or empty; `priority` that of an approval, or where the tree closes;
+    `until_ms` (Unix time) ends a freeze.
+    """
 
     verb: QueueVerb
     change: str = ""

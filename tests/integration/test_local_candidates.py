@@ -252,9 +252,9 @@ async def test_target_that_git_cannot_name_blocks(changes: Changes, name: str) -
 
 
 async def test_build_starts_few_processes(changes: Changes) -> None:
-    """Four for a candidate, one more than plain git needs (it looks for jj's conflicts), and a fifth
-    where the head stands on a commit that may bring more; jj only where something has happened
-    in it since."""
+    """Four for a candidate, one more than plain git needs (it looks for jj's conflicts), and a
+    fifth where the head stands on a commit that may bring more; jj only where something has
+    happened in it since."""
     await changes.built(changes.head({"first.txt": "1\n"}))
     watched = Watched(changes.repository)
     forge = changes.forge(repository=watched)

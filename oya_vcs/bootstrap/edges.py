@@ -1,0 +1,66 @@
+"""The adapters of a plan: each concrete class with its settings, and nothing that runs."""
+
+from __future__ import annotations
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.command import (
+    CommandWorkers,
+    unboxed,
+)
+from oya_vcs.adapters.jj import JjRepository
+from oya_vcs.adapters.local import LocalForge
+from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.process.upkeep import Upkeep
+from oya_vcs.adapters.workspaces import JjWorkspaces
+from oya_vcs.bootstrap.plan import Plan, find_remote
+from oya_vcs.config import (
+    Home,
+)
+
+
+def workers_of(plan: Plan, runner: ReaperRunner) -> CommandWorkers:
+    """Who carries out attempts: a command in its workspace."""
+    home = plan.home
+    return CommandWorkers(
+        runner,
+        settings=plan.config.worker,
+        logs=home.logs,
+        runs=home.runs,
+        environ=plan.environ,
+        box=unboxed if plan.sandbox is None else plan.sandbox.around,
+    )
+
+
+async def forge_of(plan: Plan, repository: JjRepository, runner: ReaperRunner) -> LocalForge:
+    """The forge on this machine, with the remote that is landed at, if one is."""
+    home, repo, queue = plan.home, plan.config.repo, plan.config.queue
+    return LocalForge(
+        repository,
+        runner,
+        target=repo.target,
+        checks_at=plan.checks_at,
+        checkouts=home.checkouts,
+        logs=home.logs,
+        check_ms_max=queue.check_ms_max,
+        environ=plan.environ,
+        checks_slots=queue.checks_slots or plan.checks_fitting,
+        checks_parallel=queue.checks_parallel,
+        remote=await find_remote(plan.config, repository, plan.environ),
+    )
+
+
+def workspaces_of(home: Home, repository: JjRepository, target: str) -> JjWorkspaces:
+    """The performer for the workspaces of a repository in a home."""
+    folder = home.workspaces / repository.id
+    return JjWorkspaces(repository, folder=folder, trash=home.trash, target=target)
+
+
+def upkeep_of(plan: Plan, runner: ReaperRunner) -> Upkeep:
+    """What removes the folders and logs of runs that are over."""
+    return Upkeep(
+        runs=plan.home.runs,
+        logs=plan.home.logs,
+        limits=plan.config.logs,
+        live=lambda: runner.live,
+        clock=SystemClock(),
+    )

@@ -1,0 +1,212 @@
+"""From what the user asked for to all that a daemon needs to know. Looks at everything and changes
+nothing, so that bad input is refused before a file is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oya_vcs.adapters import jj
+from oya_vcs.adapters.command import (
+    relative_program,
+    require_program,
+)
+from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
+from oya_vcs.adapters.local import ChecksAt, checks_that_fit
+from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
+from oya_vcs.adapters.toolbox import Tools, find_tools
+from oya_vcs.config import (
+    Config,
+    Home,
+    QueueConfig,
+    environment,
+    load,
+    target_of,
+    tools_folder,
+    user_config,
+)
+from oya_vcs.config.secrets import secret_values
+from oya_vcs.core.ids import CommitId, RepoId
+from oya_vcs.core.merge import MergeRules
+from oya_vcs.core.merge.gates import span_of
+from oya_vcs.core.policy import Policy, Rules
+from oya_vcs.core.queues import Strategy
+from oya_vcs.errors import ConfigurationInvalid
+from oya_vcs.ports import Remote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a daemon needs to know, found without changing anything."""
+
+    home: Home
+    repo: RepoId
+    root: Path
+    tools: Tools
+    config: Config
+    checks_at: ChecksAt
+    environ: Mapping[str, str]
+    checks_fitting: int = 1
+    """Checks that the machine can run at once."""
+    sandbox: Bubblewrap | None = None
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What no log and no record may hold."""
+        return secret_values(self.environ, self.config.worker.env)
+
+    @property
+    def programs(self) -> Programs:
+        """jj and git, with a private home for their configuration."""
+        return programs_of(self.home, self.tools, self.environ)
+
+    @property
+    def policy(self) -> Policy:
+        """What the core may see of the configuration."""
+        return Policy(
+            repo=self.repo,
+            slots=self.config.worker.slots,
+            attempts_max=self.config.worker.attempts_max,
+            backoff_ms=self.config.worker.backoff_ms,
+            rules=Rules(
+                strategy=Strategy(self.config.queue.strategy),
+                age_ms=self.config.queue.age_ms,
+                tokens_max=self.config.queue.tokens_max,
+                tokens_per_s=self.config.queue.tokens_per_s,
+                sticky_ms=self.config.queue.sticky_ms,
+            ),
+            merge=rules_of(self.config.queue, self.checks_fitting),
+        )
+
+
+def programs_of(home: Home, tools: Tools, environ: Mapping[str, str]) -> Programs:
+    """jj and git with a private home, and where the user's own configuration is."""
+    return Programs(
+        jj=tools.jj,
+        git=tools.git,
+        path=environ.get("PATH", ""),
+        home=home.root / "jj",
+        user={key: environ[key] for key in _USER_CONFIG if key in environ},
+    )
+
+
+_USER_CONFIG = ("HOME", "XDG_CONFIG_HOME", "JJ_CONFIG")
+"""Where jj looks for its user's configuration, from which we take the author's name."""
+
+
+async def find_plan(
+    home: Home,
+    repo: Path,
+    *,
+    config_file: Path | None,
+    flags: Mapping[str, object],
+    working: bool = True,
+) -> Plan:
+    """Look at tools, repository and configuration. Changes nothing.
+
+    `working` False is for commands that start no work: they need neither checks nor a worker.
+
+    Raises NotFound without a jj repository, and ConfigurationInvalid (with the mend) for anything
+    that would stop the work: no usable jj or git, a home within the repository, wrong keys, no
+    checks, no worker, a worker program that is not there.
+    """
+    environ = environment()
+    root = find_root(repo)
+    tools = find_tools(tools_folder(), environ)
+    file = config_file or user_config()
+    repository = await open_repository(
+        root, workspaces=home.workspaces, programs=programs_of(home, tools, environ)
+    )
+    await asyncio.to_thread(_require_home_outside, home, repository)
+    target = target_of(root, file, environ, flags)
+    tip = await jj.tip(repository, target)
+    text = await jj.file_at(repository, tip, "oya.toml")
+
+    def configured(text: str | None) -> Config:
+        return load(file, text, f"oya.toml (on {target})", environ, flags)
+
+    config = configured(text)
+    if config.repo.target != target:
+        message = f"oya.toml on {target} names another target, {config.repo.target!r}."
+        raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
+    closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
+    sandbox = find_sandbox(config.worker, environ, closed, home.root)
+    if working:
+        await find_remote(config, repository, environ)
+        _require_checks(config, repository.root, target, committed=text is not None)
+        await _require_worker(config, repository, tip, environ)
+        if sandbox is not None:
+            await sandbox.require(config.worker.command, environ)
+    return Plan(
+        home=home,
+        repo=repository.id,
+        root=repository.root,
+        tools=tools,
+        config=config,
+        checks_at=lambda text: configured(text).checks,
+        environ=environ,
+        checks_fitting=await asyncio.to_thread(checks_that_fit),
+        sandbox=sandbox,
+    )
+
+
+def _require_home_outside(home: Home, repository: JjRepository) -> None:
+    around = jj.workspace_around(repository, home.root)
+    if around is not None:
+        raise ConfigurationInvalid(
+            f"The home {home.root} lies in {around}, a workspace of the repository itself: jj "
+            "would commit the journal and every other workspace with the files there.",
+            "Name a folder outside the repository with --home or OYA_HOME, or leave both out.",
+        )
+
+
+def _require_checks(config: Config, root: Path, target: str, *, committed: bool) -> None:
+    if config.checks:
+        return
+    what = "has no [checks]" if committed else "is not there"
+    message = f"No checks are configured: oya.toml on {target} {what}, so nothing may land."
+    hint = "Run `oya-vcs init`, name your tests under [checks], and commit the file."
+    if (root / "oya.toml").is_file() and not committed:
+        hint = f"Commit oya.toml and move {target} to that commit: it counts as it stands there."
+    raise ConfigurationInvalid(message, hint)
+
+
+async def _require_worker(
+    config: Config, repository: JjRepository, tip: CommitId, environ: Mapping[str, str]
+) -> None:
+    require_program(config.worker.command, environ.get("PATH", ""))
+    program = relative_program(config.worker.command)
+    if program and not await jj.is_program_at(repository, tip, program):
+        raise ConfigurationInvalid(
+            f"The worker's program {program} is not an executable file on "
+            f"{config.repo.target}, which is what a workspace holds.",
+            "Commit it there with its executable bit, or give an absolute path.",
+        )
+
+
+def rules_of(queue: QueueConfig, checks_fitting: int) -> MergeRules:
+    """How changes are tested and landed; `checks_fitting` is how many checks the machine can run at
+    once."""
+    slots = queue.checks_slots or checks_fitting
+    width = queue.window_max or max(1, slots // queue.checks_parallel)
+    return MergeRules(
+        window_max=width if queue.merge in {"window", "adaptive"} else 1,
+        batch_max=queue.batch_max if queue.merge in {"batch", "adaptive"} else 1,
+        adaptive=queue.merge == "adaptive",
+        flaky_depth=queue.flaky_depth,
+        method=queue.method,
+        approval=queue.approval,
+        test_ms_max=queue.test_ms_max,
+        freezes=tuple(map(span_of, queue.freeze)),
+    )
+
+
+async def find_remote(
+    config: Config, repository: JjRepository, environ: Mapping[str, str]
+) -> Remote | None:
+    """The remote that holds the target, where one is configured. Raises ConfigurationInvalid where
+    the repository has none of that name."""
+    name = config.repo.remote
+    return await open_remote(repository, name, environ) if name else None

@@ -1,4 +1,4 @@
-"""`oya-vcs bench [all|run|journal|core|runtime]`: what oya-vcs costs beyond what it stands on.
+"""`oya-vcs bench [all|run|pool|journal|core|runtime]`: what oya-vcs costs beyond what it stands on.
 
 Each figure stands beside a baseline that was measured in the same run. Times are of this machine
 and this hour; the ratios are what counts.
@@ -24,6 +24,7 @@ from oya_vcs.bench import (
     appends,
     figures,
     parts,
+    pool,
     replays,
     scheduling,
     story,
@@ -97,6 +98,13 @@ def _run(
     yield from workflow.steps(folder, arguments.steps, arguments.rounds)
 
 
+def _pool(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    say(f"{arguments.rounds} rounds of {pool.ALONE} runs alone and {pool.AT_ONCE} at once")
+    yield from pool.pool(folder, arguments.rounds)
+
+
 def _journal(
     folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
 ) -> Iterator[Figure]:
@@ -140,9 +148,10 @@ def _runtime(
     yield from parts.restarts()
 
 
-_PARTS = {"run": _run, "journal": _journal, "core": _core, "runtime": _runtime}
+_PARTS = {"run": _run, "pool": _pool, "journal": _journal, "core": _core, "runtime": _runtime}
 _FLAGS = {
     "run": ("beads", "steps"),
+    "pool": (),
     "journal": ("events", "rows"),
     "core": ("graph",),
     "runtime": (),

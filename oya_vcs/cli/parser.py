@@ -311,6 +311,7 @@ def _bench(commands: Commands) -> None:
         "bench",
         "measure oya-vcs against what it stands on, side by side",
         "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
+        "pool: runs under the reaper against bare processes.\n"
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
         " SQLite loops.\n"
         "core: graphs and queues of beads against bare counters, networkx and heaps.\n"
@@ -319,7 +320,7 @@ def _bench(commands: Commands) -> None:
     bench.add_argument(
         "what",
         nargs="?",
-        choices=("all", "run", "journal", "core", "runtime"),
+        choices=("all", "run", "pool", "journal", "core", "runtime"),
         default="all",
         help="(all)",
     )

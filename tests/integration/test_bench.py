@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oya_vcs.bench import appends, parts, replays, story, workflow
+from oya_vcs.bench import appends, parts, pool, replays, story, workflow
 from oya_vcs.bench.figures import Figure, put, regressed
 from oya_vcs.cli import main
 from oya_vcs.cli.bench import LEAST
@@ -42,6 +42,8 @@ OF_CORE = [
     "order-large",
     *(f"queue-{strategy}" for strategy in ("fifo", "lifo", "priority", "round_robin")),
 ]
+OF_POOL = ["first-beat", "hundred-workers"]
+"""The figures of `bench pool`."""
 GATE = Path(__file__).resolve().parents[2] / "docs" / "bench-gate.json"
 
 
@@ -167,7 +169,7 @@ def test_the_command_measures_and_judges(
     """`bench journal` answers with every figure of the record that the repository's gate judges,
     writes its table, leaves nothing behind, and fails at a gate that nothing can pass."""
     names = set(json.loads(GATE.read_text())["figures"])
-    names -= {*OF_RUN, *OF_RUNTIME, *OF_CORE}
+    names -= {*OF_RUN, *OF_POOL, *OF_RUNTIME, *OF_CORE}
     gate = tmp_path / "gate.json"
     gate.write_text(json.dumps({"figures": {name: {"at_most": 0} for name in names}}))
     figures = tmp_path / "figures.md"
@@ -192,6 +194,20 @@ def test_whole_beads_are_measured_and_judged(tmp_path: Path) -> None:
     found = [one["name"] for one in json.loads(ran.stdout)["data"]["figures"]]
     assert found == OF_RUN
     assert set(OF_RUN) <= set(json.loads(GATE.read_text())["figures"])
+
+
+def test_runs_are_measured_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bench pool`: its figures are judged, and what it ran is gone."""
+    monkeypatch.setattr(pool, "ALONE", 2)
+    monkeypatch.setattr(pool, "AT_ONCE", 3)
+    argv = ["--json", "bench", "pool", "--rounds", "1", "--dir", str(tmp_path)]
+    assert main(argv) == ExitCode.DONE
+    found = [one["name"] for one in json.loads(capsys.readouterr().out)["data"]["figures"]]
+    assert found == OF_POOL
+    assert set(OF_POOL) <= set(json.loads(GATE.read_text())["figures"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("flag", [*LEAST])

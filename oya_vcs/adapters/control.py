@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 LINE_BYTES_MAX = 1_048_576
 """The longest request: ten thousand bead ids fit."""
 BACKLOG = 64
+PARTING_S = 2.0
+"""How long one who is refused may go on talking before the line is cut."""
 _PEER = struct.Struct("3i")
 """`struct ucred` of unix(7): pid, uid, gid."""
 
@@ -99,14 +101,14 @@ class ControlSocket:
             stranger = ConfigurationInvalid(
                 "This daemon is another user's.", "Ask as its user, or name a --home of your own."
             )
-            await _say(writer, refusal(stranger))
+            await _part(reader, writer, stranger)
             return
         while True:
             try:
                 line = await reader.readline()
             except ValueError:
                 message = f"A request is longer than {LINE_BYTES_MAX} bytes."
-                await _say(writer, refusal(InputInvalid(message, "Ask in several requests.")))
+                await _part(reader, writer, InputInvalid(message, "Ask in several requests."))
                 return
             if not line:
                 return
@@ -148,6 +150,19 @@ def refusal(error: OyaError) -> object:
 async def _say(writer: asyncio.StreamWriter, answer: object) -> None:
     writer.write(json.dumps(answer, ensure_ascii=False).encode(errors="replace") + b"\n")
     await writer.drain()
+
+
+async def _part(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, error: OyaError
+) -> None:
+    """Say a last word and hear the other one out for a moment: what is closed with words unread
+    may be gone before its last one arrives."""
+    await _say(writer, refusal(error))
+    writer.write_eof()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PARTING_S):
+            while await reader.read(LINE_BYTES_MAX):
+                pass
 
 
 def peer(connection: socket.socket) -> int | None:

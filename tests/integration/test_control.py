@@ -141,11 +141,13 @@ async def test_a_bug_ends_its_connection_and_no_other(
 
 
 async def test_only_its_owner_is_answered(home: Home) -> None:
-    """Another uid than the owner's is refused with a sentence; file and modes keep others away."""
+    """Another uid than the owner's is refused with a sentence, which arrives however much was said;
+    the file's mode keeps others away."""
     async with ControlSocket(home.socket, TABLE, owner=os.geteuid() + 1):
         assert stat.S_IMODE(home.socket.stat().st_mode) == 0o600
-        with pytest.raises(ConfigurationInvalid, match="another user's"):
-            await told(home, "echo")
+        for words in ("", "long" * 100_000) * 10:
+            with pytest.raises(ConfigurationInvalid, match="another user's"):
+                await told(home, "echo", words=words)
 
 
 async def test_without_a_daemon_the_next_step_is_said(home: Home) -> None:

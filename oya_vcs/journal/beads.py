@@ -72,7 +72,7 @@ def are_current(connection: Connection, seq: int) -> bool:
 
 
 def gathered(
-    appends: Sequence[tuple[Sequence[BeadRow] | None, bool]], seq: int
+    appended: Sequence[Sequence[BeadRow] | None], anew: Sequence[bool], seq: int
 ) -> tuple[str, list[BeadRow], bool]:
     """What several appends, up to event `seq`, come to: the mark to be set in their transaction,
     the rows to keep, and whether the tables are made anew before.
@@ -80,11 +80,11 @@ def gathered(
     Of each append there are its rows, and whether the tables are made anew for them. Where the last
     one has no rows (None) the tables stay as they are, and are no longer current.
     """
-    if appends[-1][0] is None:
+    if appended[-1] is None:
         return "", [], False
-    first = max((at for at, (_, anew) in enumerate(appends) if anew), default=-1)
-    kept = [row for rows, _ in appends[max(first, 0) :] for row in rows or ()]
-    return _mark(seq), kept, first >= 0
+    makes = True in anew
+    first = len(anew) - 1 - anew[::-1].index(True) if makes else 0
+    return _mark(seq), [row for rows in appended[first:] if rows for row in rows], makes
 
 
 def make(connection: Connection) -> None:

@@ -1,13 +1,16 @@
 """The journal's writer: many appends, one thread, one fsync for all that wait (group commit).
 
-`append` encodes, takes the next sequence numbers and puts the rows on a queue, all at once and in
-the order of calls. The writer thread takes what has gathered, at most `BATCH_ROWS` rows or one
-append, commits it as one transaction, and wakes the event loop once for the batch. Only then are
-the awaitables resolved, in order. One append is never split over two transactions.
+`append` encodes, takes the next sequence numbers, chains the rows and puts them on a queue, all at
+once and in the order of calls. The writer thread takes what has gathered, at most `BATCH_ROWS` rows
+or one append, commits it as one transaction, and wakes the event loop once for the batch. Only then
+are the awaitables resolved, in order. One append is never split over two transactions.
 
 There is no way on after a failed write, commit or checkpoint: SQLite and the kernel may disagree
 about what is on disk, and a retry that succeeds proves nothing. Every append that waits fails, and
 so does every later one, until the file is opened anew and has proved its tail.
+
+Everything that takes time beside the disk is done where it overlaps the sync of the batch before:
+rows are encoded and chained by `append`, joined by the writer before it acknowledges that batch.
 
 This module does not know what events mean, what time it is, or who reads.
 """
@@ -16,20 +19,20 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from itertools import groupby, repeat
 from pathlib import Path
-from typing import NamedTuple
 
 from oya_vcs.core.events import Event
 from oya_vcs.core.standing import BeadRow
 from oya_vcs.errors import Bug, JournalCorrupt, JournalStopped, OyaError, WorldFailed
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal.archive import archived_seq
-from oya_vcs.journal.codec import Encoded, encode
+from oya_vcs.journal.codec import encode
 from oya_vcs.journal.driver import (
     WRITE_WAIT_S,
     Connection,
@@ -45,7 +48,7 @@ from oya_vcs.journal.driver import (
 from oya_vcs.journal.lookup import KeyLookup
 from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.schema import HighWater, checked_tail, create
-from oya_vcs.journal.transaction import Rows, Transactions, chained
+from oya_vcs.journal.transaction import Append, Chain, Transaction, Writer, joined
 from oya_vcs.ports import Recorded
 
 BATCH_ROWS = 512
@@ -62,29 +65,20 @@ After that the log begins anew in its old place, and a commit need not make its 
 an fsync would have to wait for: with 256 instead of 2,048 a single commit takes a fifth less. The
 fold itself then meets one commit of 256, which no p99 sees."""
 
+HANDOVER_S = 0.000_4
+"""How long a busy event loop may keep the interpreter lock from the writer (Python's default is
+5 ms): a part of one fsync, so that a batch is on its way while the loop computes the next. Measured
+with 64 producers and an fsync of 0.2 ms: 16.7 µs an event, against 25.6 µs with the default."""
+
 _Refusal = Callable[[], OyaError]
 """Makes the error with which the journal refuses; a new one for everybody who hears it."""
 
 
-class _Append(NamedTuple):
-    """One call of `append` on its way to the disk."""
+_Waiting = tuple[Append, asyncio.Future[Sequence[Recorded]], tuple[Recorded, ...]]
+"""A call of `append` on its way to the disk, who waits for it, and what he will get."""
 
-    future: asyncio.Future[Sequence[Recorded]]
-    at_ms: int
-    rows: list[Encoded]
-    recorded: tuple[Recorded, ...]
-    beads: Sequence[BeadRow] | None
-    """None: the tables of beads are not kept."""
-    anew: bool = False
-    """The tables of beads are made anew, with `beads` in them."""
-
-
-class _Batch(NamedTuple):
-    """What becomes one transaction: appends, their rows behind the batch before, the last mark."""
-
-    appends: list[_Append]
-    rows: Rows
-    mark: HighWater
+_Batch = tuple[list[_Waiting], Transaction]
+"""What becomes one transaction."""
 
 
 class SqliteJournal:
@@ -99,11 +93,12 @@ class SqliteJournal:
         self.path = path
         self.commits = 0
         """Transactions committed since opening: rows / commits is the size of a group."""
-        self._connection, self._transactions, mark, self._keeps_beads = _opened(path)
+        self._connection, self._writer, mark, self._keeps_beads = _opened(path)
         self._lookup = KeyLookup(path)
-        self._next_seq = mark.seq + 1
+        self._chain = Chain(mark)
         self._mark = mark
-        self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
+        """The last row that was committed."""
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._refusal: _Refusal | None = None
         self._closed = False
         self._ending = False
@@ -111,6 +106,7 @@ class SqliteJournal:
         self._unfolded_rows = 0
         self._unfolded_commits = 0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+        sys.setswitchinterval(min(HANDOVER_S, sys.getswitchinterval()))
         self._thread.start()
 
     def append(
@@ -132,12 +128,12 @@ class SqliteJournal:
             future.set_exception(self._refusal())
             return future
         rows = [encode(event) for event in events]
-        first = self._next_seq
-        self._next_seq += len(rows)
-        recorded = tuple(map(Recorded, range(first, self._next_seq), repeat(at_ms), events))
-        self._keeps_beads = self._keeps_beads and (beads is not None or not rows)
-        kept = (beads or ()) if self._keeps_beads else None
-        self._queue.put(_Append(future, at_ms, rows, recorded, kept))
+        keeps = self._keeps_beads and (beads is not None or not rows)
+        first = self._chain.seq + 1
+        append = self._chain.append(at_ms, rows, (beads or ()) if keeps else None)
+        self._keeps_beads = keeps
+        seqs = range(first, first + len(rows))
+        self._queue.put((append, future, tuple(map(Recorded, seqs, repeat(at_ms), events))))
         return future
 
     async def refill(self, beads: Iterable[BeadRow]) -> None:
@@ -151,7 +147,8 @@ class SqliteJournal:
         if self._refusal is not None:
             raise self._refusal()
         self._keeps_beads = True
-        self._queue.put(_Append(future, 0, [], (), list(beads), anew=True))
+        append = self._chain.append(0, (), list(beads))._replace(anew=True)
+        self._queue.put((append, future, ()))
         await future
 
     async def find(self, key: str) -> Recorded | None:
@@ -213,7 +210,7 @@ class SqliteJournal:
                 if refusal is None:
                     following = self._next(wait=False)
             finally:
-                _settle(batch.appends, refusal)
+                _settle(batch[0], refusal)
             if refusal is not None:
                 return
             if self._unfolded_rows >= FOLD_ROWS or self._unfolded_commits >= FOLD_COMMITS:
@@ -223,10 +220,10 @@ class SqliteJournal:
     def _next(self, *, wait: bool) -> _Batch | None:
         """What waits, made ready, up to the size of a batch; None at the end, after a failure, and
         where nothing waits and it is not to be waited for."""
-        appends: list[_Append] = []
+        waiting: list[_Waiting] = []
         rows = 0
         while rows < BATCH_ROWS and not self._ending and self._refusal is None:
-            if self._queue.empty() and (appends or not wait):
+            if self._queue.empty() and (waiting or not wait):
                 break
             try:
                 item = self._queue.get(timeout=IDLE_S if self._unfolded_commits else None)
@@ -236,45 +233,44 @@ class SqliteJournal:
             if item is None:
                 self._ending = True
             else:
-                appends.append(item)
-                rows += len(item.rows)
-        if not appends:
+                waiting.append(item)
+                rows += len(item[0].rows)
+        if not waiting:
             return None
         try:
-            chain, mark = chained([(item.at_ms, item.rows) for item in appends], self._mark)
+            return waiting, joined(self._mark, [append for append, _, _ in waiting])
         except BaseException:
-            self._die(appends)
+            self._die(waiting)
             raise
-        return _Batch(appends, chain, mark)
 
     def _commit(self, batch: _Batch) -> _Refusal | None:
         """One transaction, or the refusal that ends the journal's life."""
-        appends, rows, mark = batch
-        if not rows.columns and not any(item.anew for item in appends):
+        waiting, transaction = batch
+        if transaction.is_empty:
             return None
         try:
-            self._transactions.commit(rows, mark, [(item.beads, item.anew) for item in appends])
+            self._writer.write(transaction)
         except IntegrityError:
             self._rollback()
-            self._refusal = partial(Bug, self._culprit(appends), "Nothing of the batch was kept.")
+            self._refusal = partial(Bug, self._culprit(waiting), "Nothing of the batch was kept.")
             return self._refusal
         except SqliteError as error:
             self._rollback()
             self._refusal = self._blamed(error)
             return self._refusal
         except BaseException:
-            self._die(appends)
+            self._die(waiting)
             raise
-        self._unfolded_rows += mark.seq - self._mark.seq
+        self._unfolded_rows += transaction.mark.seq - self._mark.seq
         self._unfolded_commits += 1
         self.commits += 1
-        self._mark = mark
+        self._mark = transaction.mark
         return None
 
-    def _die(self, appends: Sequence[_Append]) -> None:
+    def _die(self, waiting: Sequence[_Waiting]) -> None:
         self._rollback()
         self._refusal = self._death()
-        _settle(appends, self._refusal)
+        _settle(waiting, self._refusal)
 
     def _death(self) -> _Refusal:
         return partial(
@@ -305,12 +301,12 @@ class SqliteJournal:
             retryable=False,
         )
 
-    def _culprit(self, batch: Sequence[_Append]) -> str:
+    def _culprit(self, batch: Sequence[_Waiting]) -> str:
         """The sentence that names the unique key (or the row) that was there before."""
         seen: set[str] = set()
         find = "SELECT seq FROM events WHERE key = ?"
-        for item in batch:
-            for name, _, _, key, _ in item.rows:
+        for append, _, _ in batch:
+            for name, _, _, key, _ in append.rows:
                 if key is None:
                     continue
                 with suppress(SqliteError):
@@ -337,7 +333,7 @@ class SqliteJournal:
             _settle((item,), self._refusal)
 
 
-def _opened(path: Path) -> tuple[Connection, Transactions, HighWater, bool]:
+def _opened(path: Path) -> tuple[Connection, Writer, HighWater, bool]:
     """A connection that may write, what writes on it, the mark, and whether the tables of beads are
     those of the mark.
 
@@ -352,7 +348,7 @@ def _opened(path: Path) -> tuple[Connection, Transactions, HighWater, bool]:
             current = tables.are_current(connection, mark.seq)
         connection = open_writer(path)
         try:
-            return connection, Transactions(connection, keeps_beads=current), mark, current
+            return connection, Writer(connection, keeps_beads=current), mark, current
         except BaseException:
             connection.close()
             raise
@@ -365,18 +361,18 @@ def _opened(path: Path) -> tuple[Connection, Transactions, HighWater, bool]:
         ) from error
 
 
-def _settle(batch: Sequence[_Append], refusal: _Refusal | None) -> None:
+def _settle(batch: Sequence[_Waiting], refusal: _Refusal | None) -> None:
     """Hand the outcome to the event loops, one call for each run of appends of one loop."""
-    for loop, items in groupby(batch, key=lambda item: item.future.get_loop()):
+    for loop, items in groupby(batch, key=lambda item: item[1].get_loop()):
         with suppress(RuntimeError):  # the loop was closed: nobody waits there any more
             loop.call_soon_threadsafe(_resolve, list(items), refusal)
 
 
-def _resolve(batch: Sequence[_Append], refusal: _Refusal | None) -> None:
-    for item in batch:
-        if item.future.done():  # its waiter was cancelled; the events are on disk all the same
+def _resolve(batch: Sequence[_Waiting], refusal: _Refusal | None) -> None:
+    for _, future, recorded in batch:
+        if future.done():  # its waiter was cancelled; the events are on disk all the same
             continue
         if refusal is None:
-            item.future.set_result(item.recorded)
+            future.set_result(recorded)
         else:
-            item.future.set_exception(refusal())
+            future.set_exception(refusal())

@@ -14,12 +14,14 @@ This module does not know of threads, futures, or what an event means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from oya_vcs.core.standing import BeadRow
+from oya_vcs.errors import Bug
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal.chain import link
 from oya_vcs.journal.codec import Encoded
@@ -27,11 +29,12 @@ from oya_vcs.journal.driver import Connection
 from oya_vcs.journal.schema import SET_MARKS, WIDTH, HighWater
 
 _VIEW = (
-    "CREATE TEMP VIEW batch(first, columns, data, hashes, high_water, beads_mark, beads)"
-    " AS SELECT 0, '', x'', x'', '', '', ''"
+    "CREATE TEMP VIEW batch(first, columns, base, data, hashes, high_water, beads_mark, beads)"
+    " AS SELECT 0, '', 0, x'', x'', '', '', ''"
 )
 """`first` is the number of the first row, `columns` JSON with `_Columns` for each, `data` and
-`hashes` what they have one behind the other; `beads` is a `beads.payload`, or NULL."""
+`hashes` what they have one behind the other, and `base` where the data begins; `beads` is a
+`beads.payload`, or NULL."""
 
 _EVENTS = f"""CREATE TEMP TRIGGER batch_events INSTEAD OF INSERT ON batch BEGIN
     INSERT INTO events SELECT
@@ -41,7 +44,9 @@ _EVENTS = f"""CREATE TEMP TRIGGER batch_events INSTEAD OF INSERT ON batch BEGIN
         json_extract(value, '$[2]'),
         json_extract(value, '$[3]'),
         json_extract(value, '$[4]'),
-        CAST(substr(NEW.data, json_extract(value, '$[5]'), json_extract(value, '$[6]')) AS TEXT),
+        CAST(substr(
+            NEW.data, json_extract(value, '$[5]') - NEW.base + 1, json_extract(value, '$[6]')
+        ) AS TEXT),
         substr(NEW.hashes, 32 * key + 1, 32)
         FROM json_each(NEW.columns);
     {SET_MARKS.format("NEW.high_water", "NEW.beads_mark")};
@@ -50,49 +55,114 @@ END"""  # noqa: S608 - constants
 _BEADS = f"""CREATE TEMP TRIGGER batch_beads INSTEAD OF INSERT ON batch
     WHEN NEW.beads IS NOT NULL BEGIN {tables.keeping("NEW.beads")}; END"""
 
-_COMMIT = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?)"
+_COMMIT = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BY_HAND = f"INSERT INTO events VALUES ({', '.join('?' * WIDTH)})"  # noqa: S608 - a constant
-_NUL = "\\u0000"
+_NUL = b"\\u0000"
+_HASH_BYTES = 32
 
 _Columns = tuple[int, str, int, str, str | None, int, int]
-"""at_ms, type, version, subject, key; where the row's data begins (from 1), and its length."""
+"""at_ms, type, version, subject, key; where the row's data begins among all that was appended since
+opening, and its length in bytes."""
 
 _json = msgspec.json.Encoder().encode
 
 
-class Rows(NamedTuple):
-    """The rows of a transaction and their hashes; `first` is the number of the first one."""
+class Append(NamedTuple):
+    """What is to be in one transaction, whatever else is: rows, and rows of beads.
 
-    first: int
-    columns: list[_Columns]
-    data: list[bytes]
-    hashes: list[bytes]
+    `columns`, `data` and `hashes` are those of the rows, one behind the other, as the writer needs
+    them; `base` is where the data begins. `beads` None: their tables are not kept; `anew`: they are
+    made anew before.
+    """
 
-
-def chained(
-    appends: Iterable[tuple[int, Sequence[Encoded]]], mark: HighWater
-) -> tuple[Rows, HighWater]:
-    """The rows of some appends (when, in ms, and what), in order behind the mark; and the mark
-    after the last of them."""
-    seq, digest = mark
-    rows = Rows(seq + 1, [], [], [])
-    _, columns, texts, hashes = rows
-    begin = 1
-    for at_ms, encoded in appends:
-        for name, version, subject, key, data in encoded:
-            seq += 1
-            key_bytes = None if key is None else key.encode()
-            row = (seq, at_ms, name.encode(), version, subject.encode(), key_bytes, data)
-            digest = link(digest, row)
-            columns.append((at_ms, name, version, subject, key, begin, len(data)))
-            texts.append(data)
-            hashes.append(digest)
-            begin += len(data)
-    return rows, HighWater(seq, digest)
+    rows: Sequence[Encoded]
+    at_ms: int
+    base: int
+    columns: bytes
+    data: bytes
+    hashes: bytes
+    beads: Sequence[BeadRow] | None
+    anew: bool = False
 
 
-class Transactions:
-    """Writes on the one connection that may. From any one thread at a time."""
+class Chain:
+    """The end of the journal as it will be when all is written that was appended."""
+
+    __slots__ = ("_base", "_digest", "seq")
+
+    def __init__(self, mark: HighWater) -> None:
+        """Behind the row that the mark names."""
+        self.seq, self._digest = mark
+        """The number of the last row that was appended."""
+        self._base = 0
+
+    def append(
+        self, at_ms: int, rows: Sequence[Encoded], beads: Sequence[BeadRow] | None
+    ) -> Append:
+        """Chain the rows. Raises Bug for a time beyond 64 bits, and nothing was appended."""
+        seq, digest, base = self.seq, self._digest, self._base
+        columns: list[_Columns] = []
+        texts: list[bytes] = []
+        hashes: list[bytes] = []
+        try:
+            for name, version, subject, key, data in rows:
+                seq += 1
+                key_bytes = None if key is None else key.encode()
+                row = (seq, at_ms, name.encode(), version, subject.encode(), key_bytes, data)
+                digest = link(digest, row)
+                size = len(data)
+                columns.append((at_ms, name, version, subject, key, base, size))
+                texts.append(data)
+                hashes.append(digest)
+                base += size
+        except struct.error as error:
+            raise Bug(f"Events of the time {at_ms} ms cannot be written: {error}.") from error
+        begin, self._base = self._base, base
+        self.seq, self._digest = seq, digest
+        return Append(
+            rows, at_ms, begin, _json(columns)[1:-1], b"".join(texts), b"".join(hashes), beads
+        )
+
+
+class Transaction(NamedTuple):
+    """Appends as one transaction, ready to be written; `mark` names its last row."""
+
+    appends: Sequence[Append]
+    mark: HighWater
+    values: tuple[object, ...]
+    """Those of `_COMMIT`."""
+    by_hand: bool
+    anew: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is to be written."""
+        return not self.anew and not any(one.rows for one in self.appends)
+
+
+def joined(mark: HighWater, appends: Sequence[Append]) -> Transaction:
+    """The appends, in order, as one transaction behind the row that the mark names."""
+    _, _, _, columns, data, hashes, beads, anew = zip(*appends, strict=True)
+    text = b"[%s]" % b",".join(filter(None, columns))
+    digests = b"".join(hashes)
+    seq = mark.seq + len(digests) // _HASH_BYTES
+    last = HighWater(seq, digests[-_HASH_BYTES:] or mark.digest)
+    beads_mark, kept, makes = tables.gathered(beads, anew, seq)
+    values = (
+        mark.seq + 1,
+        text.decode(),
+        appends[0].base,
+        b"".join(data),
+        digests,
+        last.text(),
+        beads_mark,
+        tables.payload(kept) if kept else None,
+    )
+    return Transaction(appends, last, values, _NUL in text, makes)
+
+
+class Writer:
+    """Writes transactions on the one connection that may. From any one thread at a time."""
 
     def __init__(self, connection: Connection, *, keeps_beads: bool) -> None:
         """`keeps_beads` says that the tables of beads are in the file. Raises SqliteError."""
@@ -105,34 +175,17 @@ class Transactions:
         if keeps_beads:
             self._execute(_BEADS)
 
-    def commit(
-        self,
-        rows: Rows,
-        mark: HighWater,
-        beads: Sequence[tuple[Sequence[BeadRow] | None, bool]],
-    ) -> None:
-        """Write the rows, the mark behind them, and what `beads.gathered` makes of `beads`; return
-        when all of it is on disk.
-
-        Raises SqliteError: none of it counts as written then, and the transaction may be open.
-        """
-        columns = _json(rows.columns).decode()
-        beads_mark, kept, anew = tables.gathered(beads, mark.seq)
-        by_hand = _NUL in columns
-        apart = anew or by_hand
-        if apart:
-            self._execute("BEGIN IMMEDIATE")
-        if anew:
+    def write(self, whole: Transaction) -> None:
+        """Write all of it, and return when it is on disk. Raises SqliteError: none of it counts as
+        written then, and the transaction may be open."""
+        if not whole.by_hand and not whole.anew:
+            self._execute(_COMMIT, whole.values)
+            return
+        self._execute("BEGIN IMMEDIATE")
+        if whole.anew:
             self._make_beads()
-        if by_hand:
-            self._insert(rows)
-            columns = "[]"
-        data, hashes = b"".join(rows.data), b"".join(rows.hashes)
-        payload = tables.payload(kept) if kept else None
-        given = (rows.first, columns, data, hashes, mark.text(), beads_mark, payload)
-        self._execute(_COMMIT, given)
-        if apart:
-            self._execute("COMMIT")
+        self._execute(_COMMIT, self._inserted(whole) if whole.by_hand else whole.values)
+        self._execute("COMMIT")
 
     def _make_beads(self) -> None:
         tables.make(self._connection)
@@ -140,15 +193,16 @@ class Transactions:
             self._execute(_BEADS)
             self._knows_beads = True
 
-    def _insert(self, rows: Rows) -> None:
-        """Row by row: older SQLite takes a NUL in JSON for the end of its text."""
-        first, columns, texts, hashes = rows
-        self._connection.executemany(
-            _BY_HAND,
-            [
-                (first + at, *column[:5], data.decode(), digest)
-                for at, (column, data, digest) in enumerate(
-                    zip(columns, texts, hashes, strict=True)
-                )
-            ],
-        )
+    def _inserted(self, whole: Transaction) -> tuple[object, ...]:
+        """Insert row by row, for older SQLite takes a NUL in JSON for the end of its text; returns
+        the values for what remains."""
+        first, _, base, data, hashes, *others = whole.values
+        encoded = [(one.at_ms, *row) for one in whole.appends for row in one.rows]
+        seqs = range(whole.mark.seq + 1 - len(encoded), whole.mark.seq + 1)
+        chained = b"".join(one.hashes for one in whole.appends)
+        rows = [
+            (seq, *row[:5], row[5].decode(), chained[at : at + _HASH_BYTES])
+            for seq, row, at in zip(seqs, encoded, range(0, len(chained), _HASH_BYTES), strict=True)
+        ]
+        self._connection.executemany(_BY_HAND, rows)
+        return first, "[]", base, data, hashes, *others

@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from oya_vcs.core.events import BeadReadied
 from oya_vcs.core.ids import BeadId
+from oya_vcs.core.standing import BeadRow
 from oya_vcs.errors import Bug, JournalCorrupt, WorldFailed
 from oya_vcs.journal import store
 from oya_vcs.journal.driver import open_writer
@@ -189,6 +191,11 @@ def append_some(path: Path, count: int) -> Sequence[Recorded]:
         journal.close()
 
 
+def readied(number: int) -> BeadReadied:
+    """An event without a unique key."""
+    return BeadReadied(bead=BeadId(f"b-{number}"))
+
+
 async def gathered(journal: SqliteJournal, count: int) -> list[object]:
     """The outcomes of that many appends made at once."""
     waiting = [journal.append(0, (BeadReadied(bead=BeadId(f"b-{n}")),)) for n in range(count)]
@@ -260,15 +267,27 @@ def test_a_writer_that_dies_leaves_nobody_waiting(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "journal.db")
 
     async def scene() -> list[object]:
-        waiting = [journal.append(at_ms, ()) for at_ms in (0, 2**70)]
-        waiting += [journal.append(2**70, (BeadReadied(bead=BeadId("b-1")),))]
+        await journal.refill(())
+        no_row = cast("BeadRow", None)
+        waiting = [journal.append(0, ()), journal.append(0, (readied(1),), [no_row])]
         outcomes = list(await asyncio.gather(*waiting, return_exceptions=True))
-        return outcomes[2:] + await gathered(journal, 2)
+        return outcomes[1:] + await gathered(journal, 2)
 
     outcomes = asyncio.run(scene())
     journal.close()
     assert [type(outcome) for outcome in outcomes] == [Bug] * 3
     assert on_disk(journal.path) == {}
+
+
+async def test_a_time_that_no_column_can_hold_is_refused_at_once(tmp_path: Path) -> None:
+    """Nothing is queued, no number is taken, and the journal goes on."""
+    journal = await asyncio.to_thread(SqliteJournal, tmp_path / "journal.db")
+    with pytest.raises(Bug, match=f"{2**70} ms"):
+        await journal.append(2**70, (readied(1),))
+    (row,) = await journal.append(2**63 - 1, (readied(2),))
+    await asyncio.to_thread(journal.close)
+    assert (row.seq, row.event) == (1, readied(2))
+    assert on_disk(journal.path) == {1: "b-2"}
 
 
 def test_reading_damage_stops_the_writing(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.events import Event, Reason
-from oya_vcs.core.ids import CommitId, Key, RepoId
+from oya_vcs.core.ids import CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.leftovers import Finding, Standing
 from oya_vcs.core.standing import BeadRow
 
 
@@ -225,6 +226,20 @@ class Remote(Protocol):
         ...
 
 
+class UsersRepository(Repository, Protocol):
+    """A repository, and what its user has beside its commits."""
+
+    @property
+    def root(self) -> Path:
+        """The user's own workspace: to be read, and never to be changed."""
+        ...
+
+    async def excludes_privately(self) -> bool:
+        """Whether the repository has a list of ignored files that is no file of any commit
+        (`info/exclude`): jj obeys it, whoever wrote it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A process to run under the reaper. `key` names the run for ever: its folder, its environment,
@@ -296,6 +311,20 @@ class Runner(Protocol):
 Answer = Callable[[Mapping[str, object]], Awaitable[object]]
 """Answers one kind of request to the running daemon: its fields go in, a value that JSON can hold
 comes out. Raises OyaError, which its asker is told."""
+
+
+class Site(Protocol):
+    """Where the workspaces of one repository stand."""
+
+    async def survey(self, recorded: Mapping[WorkspaceName, Standing]) -> Sequence[Finding]:
+        """Everything that is, or looks like, a workspace, compared with the record; changes
+        nothing. Raises WorldFailed."""
+        ...
+
+    async def sweep(self, finding: Finding) -> CommitId | None:
+        """Remove what a survey found, with all that is worth keeping pinned; the commit that keeps
+        what was in it and nowhere else. Can be repeated. Raises WorldFailed."""
+        ...
 
 
 class Feed(Protocol):

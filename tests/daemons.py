@@ -87,7 +87,10 @@ class Daemon:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     clock: ManualClock = field(default_factory=ManualClock)
     no_checks: bool = False
+    setup: bool = False
     refusals: Counter[type[f.Effect]] = field(default_factory=Counter)
+    bend: Callable[[e.Event], e.Event] = lambda event: event
+    """Changes what the outside says of an effect that it carried out."""
     watch: Callable[[Engine], None] = lambda _engine: None
     """Sees the engine of each life before it begins."""
 
@@ -107,7 +110,11 @@ class Daemon:
         rows = list(self.journal.read())
         world = replay(rows)
         policy = Policy(
-            repo=REPO, slots=self.slots, attempts_max=self.attempts_max, backoff_ms=1_000
+            repo=REPO,
+            slots=self.slots,
+            attempts_max=self.attempts_max,
+            backoff_ms=1_000,
+            setup=self.setup,
         )
         engine = Engine(
             world=world, journal=self.journal, clock=self.clock, policy=policy, seq=len(rows)
@@ -174,7 +181,7 @@ class Refusing(MemoryPerformer):
         if self._daemon.refusals[type(effect)] > 0:
             self._daemon.refusals[type(effect)] -= 1
             raise WorldFailed("Refused.")
-        event = await super().do(key, effect, report)
+        event = self._daemon.bend(await super().do(key, effect, report))
         if self._daemon.no_checks and isinstance(event, e.ChecksFinished):
             return replace(event, reason=e.Reason.NO_CHECKS, detail="No checks.")
         return event

@@ -133,7 +133,7 @@ class House:
             eyes=Eyes(runs=self.runs, folders=self.on_disk, listed=self.on_disk),
             lease_ms=self.lease_ms,
             gate=self.gate,
-            edges=self.edges,
+            edges=lambda _door: self.edges,
         )
 
     async def runs(self, keys: Sequence[Key]) -> Mapping[Key, Sight]:

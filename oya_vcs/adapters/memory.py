@@ -111,6 +111,7 @@ class MemoryPerformer:
         self._check = check
         self._does: dict[type[f.Effect], Callable[..., e.Event]] = {
             f.CreateWorkspace: self._create,
+            f.SetUpWorkspace: self._set_up,
             f.CollectResult: self._collect,
             f.OpenChange: self._open,
             f.BuildCandidate: self._build,
@@ -149,6 +150,8 @@ class MemoryPerformer:
         found = self.outside.outcomes.get(key)
         if found is None and isinstance(effect, f.RunWorker):
             found = self._finished(key, effect, Work(reason=reason, detail="Stopped."))
+        elif found is None and isinstance(effect, f.SetUpWorkspace):
+            found = self._set_up(key, effect, reason)
         elif found is None and isinstance(effect, f.RunChecks):
             found = self._checked(key, effect, reason, "Stopped.")
         return found
@@ -172,6 +175,18 @@ class MemoryPerformer:
             workspace=effect.workspace,
             path=f"/memory/{effect.workspace}",
             base=base,
+        )
+
+    def _set_up(
+        self, key: Key, effect: f.SetUpWorkspace, reason: e.Reason | None = None
+    ) -> e.Event:
+        return e.WorkspaceSetUp(
+            key=key,
+            bead=effect.bead,
+            attempt=effect.attempt,
+            workspace=effect.workspace,
+            reason=reason,
+            detail="Stopped." if reason else "",
         )
 
     async def _run(self, key: Key, effect: f.RunWorker, report: Report) -> e.Event:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.command import (
     CommandWorkers,
+    relative_program,
     unboxed,
 )
 from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.upkeep import Upkeep
+from oya_vcs.adapters.setup import SetupCommand
 from oya_vcs.adapters.workspaces import JjWorkspaces
 from oya_vcs.bootstrap.plan import Plan, find_remote
 from oya_vcs.config import (
@@ -49,10 +51,42 @@ async def forge_of(plan: Plan, repository: JjRepository, runner: ReaperRunner) -
     )
 
 
-def workspaces_of(home: Home, repository: JjRepository, target: str) -> JjWorkspaces:
+def workspaces_of(
+    home: Home,
+    repository: JjRepository,
+    target: str,
+    *,
+    sparse: bool = False,
+    always: tuple[str, ...] = (),
+) -> JjWorkspaces:
     """The performer for the workspaces of a repository in a home."""
-    folder = home.workspaces / repository.id
-    return JjWorkspaces(repository, folder=folder, trash=home.trash, target=target)
+    return JjWorkspaces(
+        repository,
+        folder=home.workspaces / repository.id,
+        trash=home.trash,
+        target=target,
+        sparse=sparse,
+        always=always,
+    )
+
+
+def spaces_of(plan: Plan, repository: JjRepository) -> JjWorkspaces:
+    """The same as a plan wants them: whole or sparse."""
+    config = plan.config
+    program = relative_program(config.worker.command)
+    return workspaces_of(
+        plan.home,
+        repository,
+        config.repo.target,
+        sparse=config.workspace.show == "files",
+        always=(*config.workspace.always, *filter(None, [program])),
+    )
+
+
+def setup_of(plan: Plan, runner: ReaperRunner) -> SetupCommand:
+    """What prepares a workspace before its worker starts."""
+    settings = plan.config.workspace
+    return SetupCommand(runner, settings, logs=plan.home.logs, environ=plan.environ)
 
 
 def upkeep_of(plan: Plan, runner: ReaperRunner) -> Upkeep:

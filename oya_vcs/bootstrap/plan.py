@@ -78,6 +78,7 @@ class Plan:
                 sticky_ms=self.config.queue.sticky_ms,
             ),
             merge=rules_of(self.config.queue, self.checks_fitting),
+            setup=bool(self.config.workspace.setup.strip()),
         )
 
 

@@ -21,7 +21,7 @@ from oya_vcs.adapters.process.children import watched_by_descriptor
 from oya_vcs.adapters.process.upkeep import Upkeep
 from oya_vcs.adapters.reaper.quiet import cleaned, quiet
 from oya_vcs.adapters.reaper.redaction import literals
-from oya_vcs.bootstrap.edges import forge_of, upkeep_of, workers_of, workspaces_of
+from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, upkeep_of, workers_of
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.config import (
     Home,
@@ -37,17 +37,18 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.ports import Answer, Feed, Journal
+from oya_vcs.ports import Answer, Feed, Journal, Site
 from oya_vcs.runtime import queue_words, wishes
 from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.daemon import Daemon, granted, heard
-from oya_vcs.runtime.door import Life
+from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.executor import Executor
 from oya_vcs.runtime.freezing import Freeze, Freezer
 from oya_vcs.runtime.outbox import Gate, no_gate
 from oya_vcs.runtime.reconcile import Eyes
 from oya_vcs.runtime.supervisor import Child, Ready
+from oya_vcs.runtime.sweep import sweep
 from oya_vcs.runtime.tree import Parts, Tree
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ async def _parts(
     )
     runner = ReaperRunner(home.runs, clock, plan.secrets)
     upkeep = upkeep_of(plan, runner)
-    workspaces = workspaces_of(home, repository, plan.config.repo.target)
+    workspaces = spaces_of(plan, repository)
     return Parts(
         clock=clock,
         say=say,
@@ -135,7 +136,12 @@ async def _parts(
         ask=ask,
         begin=partial(_begin, plan, repository.id, checkpointer, upkeep, runner.freeze),
         checkpointer=checkpointer,
-        performers=(workspaces, workers_of(plan, runner), await forge_of(plan, repository, runner)),
+        performers=(
+            workspaces,
+            setup_of(plan, runner),
+            workers_of(plan, runner),
+            await forge_of(plan, repository, runner),
+        ),
         repo=repository.id,
         eyes=Eyes(runs=runner.sights, folders=workspaces.folders, listed=workspaces.listed),
         lease_ms=plan.config.worker.lease_ms,
@@ -145,9 +151,10 @@ async def _parts(
         is_well=partial(_is_well, home),
         clean=partial(cleaned, literals(plan.secrets)),
         show=show,
-        edges=[
+        edges=lambda door: [
             Child(name="socket", run=partial(_hear, home, answers, say)),
             Child(name="upkeep", run=partial(_keep_up, upkeep)),
+            Child(name="sweep", run=partial(_sweep, repository.id, workspaces, door)),
         ],
     )
 
@@ -195,6 +202,16 @@ async def _begin(
         )
     finally:
         await asyncio.to_thread(proof.close)
+
+
+async def _sweep(repo: RepoId, site: Site, door: Door, ready: Ready) -> None:
+    """A child: removes what is left of workspaces, now and every hour."""
+
+    async def state() -> World:
+        return (await door.holder()).engine.world
+
+    ready()
+    await sweep(state=state, repo=repo, site=site, offer=door.offer, clock=SystemClock())
 
 
 async def _keep_up(upkeep: Upkeep, ready: Ready) -> None:

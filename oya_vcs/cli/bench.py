@@ -1,4 +1,4 @@
-"""`oya-vcs bench [all|run|pool|journal|core|runtime]`: what oya-vcs costs beyond what it stands on.
+"""`oya-vcs bench [all|PART]`: what oya-vcs costs beyond what it stands on.
 
 Each figure stands beside a baseline that was measured in the same run. Times are of this machine
 and this hour; the ratios are what counts.
@@ -33,6 +33,7 @@ from oya_vcs.bench import (
 )
 from oya_vcs.bench.figures import Figure, median
 from oya_vcs.bootstrap import Plan, find_plan, open_daemon
+from oya_vcs.cli.bench_workspaces import workspaces
 from oya_vcs.cli.demo import make_repository, user_environment
 from oya_vcs.cli.output import Output, table
 from oya_vcs.cli.run import worker_flags
@@ -148,13 +149,27 @@ def _runtime(
     yield from parts.restarts()
 
 
-_PARTS = {"run": _run, "pool": _pool, "journal": _journal, "core": _core, "runtime": _runtime}
+def _workspace(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    yield from workspaces(folder, find_tools(tools_folder(), environment()), arguments.rounds, say)
+
+
+_PARTS = {
+    "run": _run,
+    "pool": _pool,
+    "journal": _journal,
+    "core": _core,
+    "runtime": _runtime,
+    "workspace": _workspace,
+}
 _FLAGS = {
     "run": ("beads", "steps"),
     "pool": (),
     "journal": ("events", "rows"),
     "core": ("graph",),
     "runtime": (),
+    "workspace": (),
 }
 """Of each part the flags that say how much of it is measured."""
 

@@ -274,12 +274,31 @@ def _whole_number(text: str) -> int:
 def _workspaces(commands: Commands) -> None:
     workspace = _add(commands, "workspace", "look at the workspaces of attempts, and clean up")
     verbs = workspace.add_subparsers(dest="verb", metavar="VERB", required=True)
-    _add(verbs, "list", "list the workspaces that the journal says are ours")
+    listed = _add(verbs, "list", "list the workspaces that the journal says are ours")
+    listed.add_argument("--all", action="store_true", help="removed ones too, with their pins")
+    show = _add(
+        verbs,
+        "show",
+        "show one workspace: its attempt, base, pins, size, and what in it is not saved",
+    )
+    show.add_argument("workspace", metavar="WORKSPACE|BEAD")
+    restore = _add(
+        verbs,
+        "restore",
+        "bring back what was in a removed workspace, in a new folder",
+        "Of a bead, its newest attempt that something is kept of. Neither the repository nor the\n"
+        "record is changed, and nothing is ever written over.",
+    )
+    restore.add_argument("workspace", metavar="WORKSPACE|BEAD")
+    restore.add_argument(
+        "--to", metavar="DIR", help="a folder that is not there yet (default: in the home)"
+    )
     clean = _add(
         verbs,
         "clean",
-        "remove kept workspaces of failed attempts",
-        "What a workspace holds is committed and pinned under refs/oya/kept/ before it is removed.",
+        "remove kept workspaces of failed attempts, and what nobody expects",
+        "What a workspace holds is committed and pinned under refs/oya/kept/ before it goes;\n"
+        "`workspace restore` brings it back. What is not ours is explained and never touched.",
     )
     clean.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     clean.add_argument(
@@ -315,12 +334,13 @@ def _bench(commands: Commands) -> None:
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
         " SQLite loops.\n"
         "core: graphs and queues of beads against bare counters, networkx and heaps.\n"
-        "runtime: messages of actors and injected crashes, against bare queues and the back-off.",
+        "runtime: messages of actors and injected crashes, against bare queues and the back-off.\n"
+        "workspace: making, collecting and removing workspaces against bare jj calls.",
     )
     bench.add_argument(
         "what",
         nargs="?",
-        choices=("all", "run", "pool", "journal", "core", "runtime"),
+        choices=("all", "run", "pool", "journal", "core", "runtime", "workspace"),
         default="all",
         help="(all)",
     )

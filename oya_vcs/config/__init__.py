@@ -18,6 +18,7 @@ from oya_vcs.config.sections import (
     RepoConfig,
     WebConfig,
     WorkerConfig,
+    WorkspaceConfig,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RepoConfig",
     "WebConfig",
     "WorkerConfig",
+    "WorkspaceConfig",
     "default_home",
     "environment",
     "load",

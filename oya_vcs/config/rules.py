@@ -83,6 +83,14 @@ def spans(value: tuple[str, ...]) -> str:
     return "" if wrong is None else f"must be times such as {example}, and has {shown(wrong)}"
 
 
+def inside(value: tuple[str, ...]) -> str:
+    """Paths from the root of a repository that do not lead out of it."""
+    for path in value:
+        if not path.strip() or path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            return f"must hold paths within the repository, and holds {shown(path)}"
+    return ""
+
+
 def meant(word: str, known: Sequence[str]) -> str:
     """`; did you mean x?` where the word resembles a known one."""
     import difflib  # noqa: PLC0415 - only for an error

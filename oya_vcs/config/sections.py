@@ -12,6 +12,7 @@ from oya_vcs.config.rules import (
     address,
     argv,
     between,
+    inside,
     like,
     one_of,
     places,
@@ -54,6 +55,17 @@ class WorkerConfig:
     reads: tuple[str, ...] = field(default=(), metadata={"rule": places})
     writes: tuple[str, ...] = field(default=(), metadata={"rule": places})
     backoff_ms: int = field(default=1_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceConfig:
+    """`[workspace]`: what a new workspace holds before its worker starts. `show` "files" leaves out
+    what a bead with `metadata.oya.files` does not name, but for `always`."""
+
+    show: str = field(default="all", metadata=one_of("all", "files"))
+    always: tuple[str, ...] = field(default=(), metadata={"rule": inside})
+    setup: str = ""
+    setup_ms_max: int = field(default=600_000, metadata=between(1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +144,7 @@ class Config:
     repo: RepoConfig = field(default_factory=RepoConfig)
     checks: Mapping[str, str] = field(default_factory=dict)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
     web: WebConfig = field(default_factory=WebConfig)
@@ -141,6 +154,7 @@ class Config:
 SECTIONS: Mapping[str, type] = {
     "repo": RepoConfig,
     "worker": WorkerConfig,
+    "workspace": WorkspaceConfig,
     "queue": QueueConfig,
     "logs": LogsConfig,
     "web": WebConfig,

@@ -26,12 +26,25 @@ from oya_vcs.core.spec import BeadSpec
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateWorkspace:
     """Make a jj workspace for one attempt, on the tip of the target. Settled by `WorkspaceCreated`
-    or `WorkspaceBlocked`."""
+    or `WorkspaceBlocked`. `files` are what its worker is to change, and what it runs, as far as the
+    bead says so (paths and patterns from the root)."""
 
     repo: RepoId
     bead: BeadId
     attempt: int
     workspace: WorkspaceName
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpWorkspace:
+    """Run the configured setup command in a new workspace. Settled by `WorkspaceSetUp`."""
+
+    repo: RepoId
+    bead: BeadId
+    attempt: int
+    workspace: WorkspaceName
+    path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +167,7 @@ class RemoveWorkspace:
 
 Effect = (
     CreateWorkspace
+    | SetUpWorkspace
     | RunWorker
     | CollectResult
     | OpenChange
@@ -166,6 +180,7 @@ Effect = (
 
 EFFECTS: tuple[type[Effect], ...] = (
     CreateWorkspace,
+    SetUpWorkspace,
     RunWorker,
     CollectResult,
     OpenChange,
@@ -176,7 +191,7 @@ EFFECTS: tuple[type[Effect], ...] = (
     RemoveWorkspace,
 )
 
-STOPPABLE = (RunWorker, RunChecks)
+STOPPABLE = (SetUpWorkspace, RunWorker, RunChecks)
 """What may be stopped by a `StopRequested` while it runs. All others end by themselves, soon, and
 have done something or nothing."""
 

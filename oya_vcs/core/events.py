@@ -32,6 +32,7 @@ from oya_vcs.core.outcomes import (
     WorkspaceBlocked,
     WorkspaceCreated,
     WorkspaceRemoved,
+    WorkspaceSetUp,
 )
 from oya_vcs.core.policy import Rules
 from oya_vcs.core.queueing import (
@@ -117,6 +118,8 @@ __all__ = [
     "WorkspaceCreated",
     "WorkspaceDiscarded",
     "WorkspaceRemoved",
+    "WorkspaceSetUp",
+    "WorkspaceSwept",
 ]
 
 
@@ -327,6 +330,22 @@ class WorkspaceDiscarded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSwept(Event):
+    """What was left of a workspace that the record did not expect (any more) is gone, in the safe
+    order. `why` is a sentence; `pinned` keeps what was in it and nowhere else (None: nothing)."""
+
+    repo: RepoId
+    workspace: WorkspaceName
+    why: str
+    pinned: CommitId | None
+
+    @property
+    def subject(self) -> str:
+        """The workspace: its bead may be unknown."""
+        return self.workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received(Event):
     """Something came from outside under an id of its sender's (a webhook, a request), and was
     taken: the facts that it brought are in the same transaction. `content` is a digest of a request
@@ -359,6 +378,7 @@ EVENTS: tuple[type[Event], ...] = (
     StopRequested,
     WorkspaceCreated,
     WorkspaceBlocked,
+    WorkspaceSetUp,
     WorkerSpawned,
     WorkerFinished,
     ResultCollected,
@@ -383,6 +403,7 @@ EVENTS: tuple[type[Event], ...] = (
     BeadFailed,
     BeadCancelled,
     WorkspaceDiscarded,
+    WorkspaceSwept,
     QueueResumed,
     ChangeApproved,
     ChangeRejected,

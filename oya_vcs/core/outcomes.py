@@ -47,6 +47,17 @@ class WorkspaceBlocked(Outcome):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSetUp(Outcome):
+    """The setup command ended, and its whole process tree is gone. `reason` None is exit status 0;
+    `detail` is a sentence for people, with the output's tail."""
+
+    attempt: int
+    workspace: WorkspaceName
+    reason: Reason | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFinished(Outcome):
     """The worker's whole process tree is gone. `reason` None is exit status 0; `exit_code` is
     negative for a signal, None where no process ran or its end is unknown; `detail` is a sentence

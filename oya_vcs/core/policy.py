@@ -47,5 +47,7 @@ class Policy:
     rules: Rules = Rules()
     merge: MergeRules = field(default_factory=MergeRules)
     """How changes are tested and landed."""
+    setup: bool = False
+    """A new workspace is set up by a command before its worker starts."""
     idle: bool = False
     """Start nothing new: for a command that only tidies up."""

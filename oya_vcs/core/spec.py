@@ -42,3 +42,11 @@ def spec_key(spec: BeadSpec) -> Key:
 
 
 _NO_PREFERENCE = '"prefers":[],'
+
+
+def files_of(spec: BeadSpec) -> tuple[str, ...]:
+    """What a worker of the bead has to see of the repository: the files it is to change, and its
+    own program where that is one of them. Empty where the bead names no files: all."""
+    program = spec.worker.split()[:1]
+    own = tuple(one for one in program if "/" in one and not one.startswith("/"))
+    return (*spec.files, *own) if spec.files else ()

@@ -47,7 +47,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
-    2: "b45732ef9286ab9778237d33b454e7f59251f9e4ac19ab45d42d75e4d161dd3e",
+    2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

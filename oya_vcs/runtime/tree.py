@@ -66,7 +66,7 @@ class Parts:
     is_well: Ask = always_well
     clean: Callable[[Event], Event] = as_it_is
     show: Callable[[World], None] = lambda _world: None
-    edges: Sequence[Child] = ()
+    edges: Callable[[Door], Sequence[Child]] = lambda _door: ()
 
 
 class Tree:
@@ -77,7 +77,9 @@ class Tree:
         clock, say = parts.clock, parts.say
         self.door = Door()
         self._kill = parts.kill
-        self._edges = Supervisor("edges", Strategy.ONE_FOR_ONE, parts.edges, clock=clock, say=say)
+        self._edges = Supervisor(
+            "edges", Strategy.ONE_FOR_ONE, parts.edges(self.door), clock=clock, say=say
+        )
         self._record = Record(open_journal=parts.open_journal, ask=parts.ask, clock=clock, say=say)
         self._executor = Executor(self._find, spawn=self._edges.adopt)
         self._outbox = Outbox(

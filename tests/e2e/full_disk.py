@@ -94,6 +94,7 @@ def scene(project: Project, part: str) -> None:
     project.assert_user_untouched()
     project.assert_healthy()
     project.assert_no_leaks()
+    project.assert_no_needless_pins()
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ def finished(new_project: NewProject) -> Project:
         (["journal", "replay", "--to", "4"], "journal-replay"),
         (["journal", "stats"], "journal-stats"),
         (["workspace", "list"], "workspace-list"),
+        (["workspace", "list", "--all"], "workspace-list"),
+        (["workspace", "show", "b"], "workspace-show"),
+        (["workspace", "restore", "b"], "workspace-restore"),
         (["workspace", "clean", "--dry-run"], "workspace-clean"),
         (["doctor"], "doctor"),
     ],
@@ -235,7 +238,7 @@ def test_every_command_that_a_message_names_exists() -> None:
             *("tail", "verify", "replay", "stats"),
             *("checkpoint", "export", "import", "compact"),
         },
-        "workspace": {"list", "clean"},
+        "workspace": {"list", "show", "clean", "restore"},
     }
     for words in (one.split() for one in named):
         assert words[0] in known, words

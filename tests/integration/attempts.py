@@ -44,6 +44,13 @@ class Counted:
     def control(self) -> Path:
         return self.inner.control
 
+    @property
+    def root(self) -> Path:
+        return self.inner.root
+
+    async def excludes_privately(self) -> bool:
+        return await self.inner.excludes_privately()
+
     @asynccontextmanager
     async def lock(self, turn: Turn = Turn.REST) -> AsyncIterator[None]:
         async with self.inner.lock(turn):
@@ -74,6 +81,8 @@ class Attempt:
     bead: BeadId = FIRST
     number: int = 1
     target: str = "main"
+    files: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
 
     @property
     def name(self) -> WorkspaceName:
@@ -104,11 +113,19 @@ class Attempt:
 
     @property
     def performer(self) -> JjWorkspaces:
-        return JjWorkspaces(self.repository, self.folder, self.trash, self.target)
+        return JjWorkspaces(
+            *(self.repository, self.folder, self.trash, self.target),
+            sparse=bool(self.files),
+            always=self.always,
+        )
 
     def creation(self) -> f.CreateWorkspace:
         return f.CreateWorkspace(
-            repo=self.repository.id, bead=self.bead, attempt=self.number, workspace=self.name
+            repo=self.repository.id,
+            bead=self.bead,
+            attempt=self.number,
+            workspace=self.name,
+            files=self.files,
         )
 
     def collection(self, base: CommitId, *, allow_empty: bool = False) -> f.CollectResult:

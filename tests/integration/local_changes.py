@@ -17,7 +17,18 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
-from oya_vcs.ports import Finished, Order, Probe, Refused, Remote, Repository, Runner, Spawned, Turn
+from oya_vcs.ports import (
+    Finished,
+    Order,
+    Probe,
+    Refused,
+    Remote,
+    Repository,
+    Runner,
+    Spawned,
+    Turn,
+    UsersRepository,
+)
 from tests.integration.conftest import UserRepo
 
 MADE_AT_MS = 1_700_000_123_456
@@ -58,7 +69,7 @@ class Changes:
     """A user's repository, seen by whoever tests the forge."""
 
     user: UserRepo
-    repository: Repository
+    repository: UsersRepository
     home: Path
     target: str = "main"
     remote: Remote | None = None

@@ -257,3 +257,64 @@ async def test_a_lock_file_in_use_is_left_alone(repository: JjRepository) -> Non
         assert (git_dir / "packed-refs.lock").exists()
     young.unlink()
     assert clear_stale_locks(git_dir, repository.store) == (git_dir / "packed-refs.lock",)
+
+
+async def test_a_lock_that_was_left_a_moment_ago_costs_a_wait_and_no_attempt(
+    user_repo: UserRepo, repository: JjRepository, tmp_path: Path
+) -> None:
+    """After a crash and an immediate restart: the command that it stops fails when the lock is old
+    enough to be deleted, and the next try goes through; nobody has to try for seconds."""
+    attempt = Attempt(user_repo, repository, tmp_path / "oya-home")
+    made = await attempt.create()
+    (attempt.path / "new").write_text("work\n")
+    young = age(repository.git_dir / f"{attempt.pin(RESULTS)}.lock", seconds=1)
+    with pytest.raises(WorldFailed) as stopped:
+        await attempt.collect(made.base)
+    assert stopped.value.retryable
+    assert not young.exists()
+    await attempt.collect(made.base)
+
+
+async def test_a_lock_of_a_git_that_holds_nothing_open_is_left(
+    repository: JjRepository, tmp_path: Path
+) -> None:
+    """`git commit` keeps its lock file, and no descriptor of it, while its editor is open: as long
+    as a git works in the repository its locks are its own, however old."""
+    git_dir = repository.git_dir
+    held = age(git_dir / "index.lock")
+    editor = tmp_path / "git"
+    shutil.copy("/bin/sleep", editor)
+    working = await asyncio.create_subprocess_exec(editor, "600", cwd=repository.root)
+    try:
+        assert clear_stale_locks(git_dir, repository.store) == ()
+        assert held.exists()
+    finally:
+        working.kill()
+        await working.wait()
+    elsewhere = await asyncio.create_subprocess_exec(editor, "600", cwd=tmp_path)
+    try:
+        assert clear_stale_locks(git_dir, repository.store) == (held,)
+    finally:
+        elsewhere.kill()
+        await elsewhere.wait()
+
+
+async def test_lock_files_of_jjs_own_that_were_left_stop_nothing(
+    user_repo: UserRepo, repository: JjRepository, tmp_path: Path
+) -> None:
+    """jj's locks are the kernel's and die with their holder; a file that is left is only a file,
+    and is not ours to delete."""
+    attempt = Attempt(user_repo, repository, tmp_path / "oya-home")
+    made = await attempt.create()
+    left = [
+        repository.store / "op_heads" / "heads" / "lock",
+        repository.store / "git_import_export.lock",
+        repository.store / "store" / "extra" / "lock",
+        attempt.path / ".jj" / "working_copy" / "working_copy.lock",
+    ]
+    for path in left:
+        age(path)
+    (attempt.path / "new").write_text("work\n")
+    result = await attempt.collect(made.base)
+    await attempt.remove(result.commit)
+    assert clear_stale_locks(repository.git_dir, repository.store) == ()

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from oya_vcs.adapters.jj import JjRepository, Programs, open_repository
-from oya_vcs.adapters.workspaces import KEPT, RESULTS, Kind, Standing
+from oya_vcs.adapters.workspaces import KEPT, RESULTS
 from oya_vcs.core import effects as f
 from oya_vcs.core.ids import BeadId, WorkspaceName
+from oya_vcs.core.leftovers import Kind, Standing
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe
 from tests.integration.attempts import Attempt, Untouched
@@ -160,19 +161,18 @@ async def test_planted_rules_make_no_file_worthless(
     precious = attempt.path / "BUILD" / "precious"
     precious.parent.mkdir()
     precious.write_text("work\n")
-    if way == "excludesFile":
-        (tmp_path / "all").write_text("*\n")
-        attempt.user.git("config", "core.excludesFile", str(tmp_path / "all"))
+    if way in {"excludesFile", "exclude"}:
+        rules = tmp_path / "all" if way == "excludesFile" else repository.git_dir / "info/exclude"
+        rules.parent.mkdir(exist_ok=True)
+        rules.write_text("*\n")
+        if way == "excludesFile":
+            attempt.user.git("config", "core.excludesFile", str(rules))
         removed = await attempt.remove(None)
         assert removed.pinned is not None
         assert attempt.files_of(removed.pinned)["BUILD/precious"] == b"work\n"
         return
-    if way == "exclude":
-        (repository.git_dir / "info").mkdir(exist_ok=True)
-        (repository.git_dir / "info" / "exclude").write_text("*\n")
-    else:
-        (precious.parent / ".git").mkdir()
-        (precious.parent / ".git" / "packed-refs").touch()
+    (precious.parent / ".git").mkdir()
+    (precious.parent / ".git" / "packed-refs").touch()
     if way == "ignoreCase":
         attempt.user.git("config", "core.ignoreCase", "true")
     elif way == "index":
@@ -374,7 +374,7 @@ async def test_a_survey_tells_what_is_whose(attempt: Attempt) -> None:
     }
     assert len(findings) == len(names)
     safe = {name for name, one in attempts.items() if findings[one.name].safe_to_remove}
-    assert safe == {"kept", "orphan", "entry", "folder"}
+    assert safe == {"kept", "orphan", "entry", "folder", "stump"}
     after = (Untouched.of(attempt.user), attempt.user.peek("op", "log", "-n1", "-T", "id"))
     assert after == before
     for name in safe:

@@ -50,7 +50,7 @@ def test_the_bytes_are_these_for_ever() -> None:
         "k",
         (
             b'{"key":"k","effect":{"kind":"CreateWorkspace","repo":"r","bead":"b","attempt":1,'
-            b'"workspace":"b-a1"}}'
+            b'"workspace":"b-a1","files":[]}}'
         ),
     )
     registered = RepoRegistered(repo=RepoId("r"), path="/über/\n", target="main")

@@ -68,6 +68,11 @@ network = "none"
 reads = ["~/.local/bin"]
 writes = ["/var/cache/agent"]
 backoff_ms = 7
+[workspace]
+show = "files"
+always = ["tools", "Makefile"]
+setup = "make deps"
+setup_ms_max = 6
 [queue]
 strategy = "round_robin"
 age_ms = 8
@@ -145,6 +150,12 @@ def test_every_documented_key_is_taken() -> None:
             "checks_parallel": 2,
         },
         "logs": {"bytes_max": 0, "files_max": 0, "age_ms_max": 1},
+        "workspace": {
+            "show": "files",
+            "always": ("tools", "Makefile"),
+            "setup": "make deps",
+            "setup_ms_max": 6,
+        },
         "web": {"listen": "[::1]:80"},
         "github": {
             "api_url": "http://localhost:8080/api/v3",

@@ -6,6 +6,7 @@ flock(2) and vanish with their holder. Must not know whose commands left them.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 STALE_AFTER_S = 3.0
 """Younger lock files are left alone: git holds one for milliseconds."""
+PAUSE_S = 0.1
 SINGLE = ("HEAD", "index", "packed-refs", "config", "shallow", "FETCH_HEAD", "ORIG_HEAD")
 PROGRAMS = ("git", "jj")
 
@@ -36,6 +38,24 @@ def clear_stale_locks(git_dir: Path, store: Path) -> tuple[Path, ...]:
             path.unlink(missing_ok=True)
             cleared.append(path)
     return tuple(cleared)
+
+
+async def outlast_locks(git_dir: Path, store: Path) -> tuple[Path, ...]:
+    """Return when there is no lock file any more, stale ones were deleted (those are returned), or
+    a live process has kept one for longer than any stale one lasts."""
+    looks = round((STALE_AFTER_S + 1) / PAUSE_S)
+    for _ in range(looks):
+        if not await asyncio.to_thread(_any, git_dir):
+            break
+        cleared = await asyncio.to_thread(clear_stale_locks, git_dir, store)
+        if cleared:
+            return cleared
+        await asyncio.sleep(PAUSE_S)
+    return ()
+
+
+def _any(git_dir: Path) -> bool:
+    return any(os.path.lexists(path) for path in _locks(git_dir))
 
 
 def _locks(git_dir: Path) -> Iterator[Path]:

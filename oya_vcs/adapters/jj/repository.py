@@ -13,7 +13,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oya_vcs.adapters.jj.locks import clear_stale_locks
+from oya_vcs.adapters.jj.cell import Cell
+from oya_vcs.adapters.jj.locks import clear_stale_locks, outlast_locks
 from oya_vcs.adapters.jj.places import digest, find_store, repo_id
 from oya_vcs.adapters.jj.program import (
     Ran,
@@ -65,6 +66,7 @@ class JjRepository:
         self._control = control
         self._programs = programs
         self._view = View(git_dir, programs.home)
+        self._cell = Cell(programs.home / "config", store, git_dir)
         self._id = repo_id(root)
         self._home_tag = digest(control)[:6]
         self._turns = Turns()
@@ -140,6 +142,10 @@ class JjRepository:
         found = await asyncio.to_thread(heads)
         return found[0] if len(found) == 1 else ""
 
+    async def excludes_privately(self) -> bool:
+        """Whether `info/exclude` of the repository names anything."""
+        return await asyncio.to_thread(self._cell.excludes)
+
     async def jj(self, *args: str, workspace: Path | None = None, stdin: str = "") -> str:
         """Run jj and return its stdout. Without `workspace` it works at the control workspace and
         never snapshots.
@@ -156,6 +162,7 @@ class JjRepository:
         for key, value in self._settings().items():
             argv += ["--config", f"{key}={value}"]
         argv += args
+        await asyncio.to_thread(self._cell.close)
         ran = await self._mended(argv, self._environment(), stdin)
         if any(sign in ran.err for sign in LEFT_OUT):
             raise SnapshotIncomplete(
@@ -188,13 +195,13 @@ class JjRepository:
         }
 
     def _environment(self) -> dict[str, str]:
-        home = str(self._programs.home)
+        home = str(self._cell.home)
         name, email = self._identity
         return {
             "PATH": self._programs.path,
             "HOME": home,
             "XDG_CONFIG_HOME": home,
-            "JJ_CONFIG": str(self._programs.home / "jj.toml"),
+            "JJ_CONFIG": os.devnull,
             "JJ_EDITOR": "false",
             "JJ_USER": name,
             "JJ_EMAIL": email,
@@ -238,12 +245,13 @@ class JjRepository:
         }
 
     async def _mended(self, argv: list[str], env: Mapping[str, str], stdin: str) -> Ran:
-        """Run a program; where a lock file stopped it, clear stale ones for the next try."""
+        """Run a program; where a lock file stopped it, clear stale ones for the next try, and raise
+        only when that is worth while: a lock that was left a moment ago is not old enough yet."""
         try:
             ran = await run_program(argv, env=env, stdin=stdin, inherit=self._held)
         except WorldFailed as error:
             if ".lock" in error.stderr:
-                await asyncio.to_thread(clear_stale_locks, self.git_dir, self.store)
+                await outlast_locks(self.git_dir, self.store)
             raise
         return ran
 
@@ -295,7 +303,6 @@ class JjRepository:
 
     def _make_folders(self) -> None:
         self._programs.home.mkdir(parents=True, exist_ok=True)
-        (self._programs.home / "jj.toml").touch()
         self._control.parent.mkdir(parents=True, exist_ok=True)
 
     async def _mend_control(self) -> None:

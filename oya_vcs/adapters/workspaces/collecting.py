@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from oya_vcs.adapters.workspaces import folders, rescue
+from oya_vcs.adapters.workspaces import folders, including, rescue
 from oya_vcs.adapters.workspaces.ground import (
     KEY_TRAILER,
     RESULTS,
@@ -58,6 +58,7 @@ async def collect(
             found = await _looked_up(ground, effect, head)
             await _refuse_own_landing(ground, effect, commits, found.branch)
             _refuse_nothing(effect, commits, found)
+            await _refuse_included(ground, effect, head)
             pin = ground.ref(RESULTS, effect.workspace)
             await ground.repository.git("update-ref", "--no-deref", pin, head.id)
     except Refused as refused:
@@ -281,6 +282,18 @@ def _refuse_nothing(effect: CollectResult, commits: Sequence[Commit], found: _Fo
     own = any(not one.empty for one in _mine(effect, commits))
     if not effect.allow_empty and (not own or found.tree == found.base_tree):
         raise Refused(Reason.NOTHING_TO_LAND, "The worker changed no file that is not ignored.")
+
+
+async def _refuse_included(ground: Ground, effect: CollectResult, head: Commit) -> None:
+    """Refuse a result with a file that was copied for the worker alone."""
+    held = await including.landing(ground, effect.workspace, effect.base, head.id)
+    if held:
+        raise Refused(
+            Reason.RESULT_UNUSABLE,
+            f"The result would land {', '.join(held[:3])}: copied from the user's workspace for "
+            f"this worker alone ({including.RULES}), and ignored there. Let .gitignore name it "
+            "again, and do not commit it.",
+        )
 
 
 def _event(key: Key, effect: CollectResult, commit: CommitId, tree: TreeId) -> ResultCollected:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import PurePosixPath
 
-from oya_vcs.adapters.workspaces import folders
-from oya_vcs.adapters.workspaces.ground import Commit, Ground, mark, tip, whole
+from oya_vcs.adapters.workspaces import folders, including, showing
+from oya_vcs.adapters.workspaces.ground import Commit, Ground, mark, quoted, tip, whole
 from oya_vcs.core.effects import CreateWorkspace
 from oya_vcs.core.events import Reason, WorkspaceBlocked, WorkspaceCreated
 from oya_vcs.core.ids import Key
@@ -41,6 +42,8 @@ async def create(
                     raise
                 return blocked
             await _add(ground, effect)
+        await _show(ground, effect)
+        await including.include(ground, effect.workspace)
         commit = await _whole(ground, effect)
         if commit is None:
             await _roll_back(ground, effect)
@@ -63,13 +66,54 @@ async def created(ground: Ground, key: Key, effect: CreateWorkspace) -> Workspac
 
 async def _add(ground: Ground, effect: CreateWorkspace) -> None:
     start = f"exactly({tip(ground.target)} ~ conflicts() ~ root(), 1)"
+    shown = "empty" if _named(ground, effect) else "full"
     await ground.repository.jj(
-        *("workspace", "add", "--no-colocate", "--sparse-patterns", "full"),
+        *("workspace", "add", "--no-colocate", "--sparse-patterns", shown),
         *("--name", ground.entry(effect.workspace), "-r", start),
         *("-m", mark(effect.bead, effect.attempt)),
         str(ground.path(effect.workspace)),
         workspace=ground.repository.control,
     )
+
+
+async def _show(ground: Ground, effect: CreateWorkspace) -> None:
+    """Show what is wanted, where that is not everything."""
+    wanted = await _wanted(ground, effect)
+    if wanted is not None:
+        adds = [f"--add={one}" for one in sorted(wanted)]
+        path = ground.path(effect.workspace)
+        await ground.repository.jj("sparse", "set", "--clear", *adds, workspace=path)
+
+
+async def _wanted(ground: Ground, effect: CreateWorkspace) -> frozenset[str] | None:
+    """The patterns of the workspace, None where it shows everything: what is named, and the rules
+    by which files are ignored or copied, without which other files would become a result."""
+    named = _named(ground, effect)
+    if not named:
+        return None
+    said = await ground.repository.jj(
+        *("file", "list", "-r", ground.at(effect.workspace), "-T", 'path ++ "\\0"'),
+        *(f"root-glob:{quoted('**/.gitignore')}", f"root-file:{quoted(including.RULES)}"),
+    )
+    return named.union(one for one in said.split("\0") if one and not showing.covers(named, one))
+
+
+def _named(ground: Ground, effect: CreateWorkspace) -> frozenset[str]:
+    """The files and folders that the bead and the configuration name; nothing where that is all."""
+    if not ground.sparse or not effect.files:
+        return frozenset()
+    named = frozenset(map(_literal, (*effect.files, *ground.always)))
+    return frozenset() if "" in named else named
+
+
+def _literal(path: str) -> str:
+    """A path without its wildcards: the folder above the first part that has one."""
+    parts: list[str] = []
+    for part in PurePosixPath(path).parts:
+        if set("*?[{") & set(part):
+            break
+        parts.append(part)
+    return "/".join(parts)
 
 
 async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
@@ -82,6 +126,8 @@ async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
     path = ground.path(effect.workspace)
     try:
         found = await ground.commits(ground.at(effect.workspace), snapshot_at=path)
+        if not await _is_as_wanted(ground, effect):
+            return None
     except WorldFailed:
         return None
     commit = found[0]
@@ -89,6 +135,14 @@ async def _whole(ground: Ground, effect: CreateWorkspace) -> Commit | None:
     marked = commit.description == _description(effect)
     own = commit.is_own(ground.entry(effect.workspace))
     return commit if whole and marked and own else None
+
+
+async def _is_as_wanted(ground: Ground, effect: CreateWorkspace) -> bool:
+    """Whether it shows what it should, and has the files that no commit holds."""
+    shown = await showing.patterns(ground, effect.workspace)
+    wanted = await _wanted(ground, effect)
+    same = (shown is None) == (wanted is None) and set(shown or ()) == set(wanted or ())
+    return same and await including.is_complete(ground, effect.workspace)
 
 
 def _description(effect: CreateWorkspace) -> str:
@@ -101,8 +155,9 @@ async def _roll_back(ground: Ground, effect: CreateWorkspace) -> None:
     standing = await ground.standing(effect.workspace)
     entry = ground.entry(effect.workspace)
     if await asyncio.to_thread(folders.is_there, path):
-        place = await whole(partial(folders.to_trash, path, ground.trash))
+        place = await whole(partial(folders.to_trash, path, ground.trashes))
         await whole(partial(folders.discard, place))
+    await asyncio.to_thread(including.forget, ground, effect.workspace)
     if standing is not None:
         made = standing.description == _description(effect)
         if standing.is_own(entry) and (standing.is_scratch() or made):

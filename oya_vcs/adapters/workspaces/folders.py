@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oya_vcs.errors import WorldFailed
+from oya_vcs.errors import Bug, WorldFailed
 
 PLANTED = ("workspace-config.toml", "workspace-config-id")
 """Configuration that jj 0.46 would load from a workspace's `.jj`, whoever wrote it there."""
+DAMAGED = "is damaged"
+"""How a complaint begins about a folder that lacks what makes it a workspace, and holds nothing of
+anybody else's."""
 READ_BYTES = 1 << 20
+TAIL_BYTES = 512
+_SHOWS_ALL = re.compile(rb"\x1a\x02\x0a\x00(\x2a\x14.{20})+(\x30\x01)?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,16 @@ def complaint(path: Path, control_pointer: Path) -> str:
     return _kind(path / ".jj" / "working_copy", stat.S_ISDIR, "folder")
 
 
+def is_damaged(path: Path, control_pointer: Path) -> bool:
+    """Whether the folder lacks what makes it a workspace, and holds nothing of anybody else's."""
+    return complaint(path, control_pointer).startswith(DAMAGED)
+
+
 def _kind(path: Path, is_right: Callable[[int], bool], what: str) -> str:
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return f"is damaged: {path} is not there"
+        return f"{DAMAGED}: {path} is not there"
     except OSError as error:
         return f"cannot be looked into: {error}"
     if stat.S_ISLNK(mode):
@@ -96,9 +107,30 @@ def _points_at(pointer: Path) -> Path | None:
     return None
 
 
+def entries(folder: Path) -> tuple[Path, ...]:
+    """What stands in a folder of workspaces, but for our own with a dot before its name."""
+    try:
+        return tuple(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return ()
+
+
+def touched_ms(path: Path) -> int:
+    """When the folder was last changed or renamed (Unix time); 0 where it is not there."""
+    try:
+        return path.lstat().st_ctime_ns // 1_000_000
+    except OSError:
+        return 0
+
+
 def is_there(path: Path) -> bool:
     """Whether anything stands at the path, a dangling link included."""
     return os.path.lexists(path)
+
+
+def those_there(path: Path, names: Iterable[bytes]) -> list[bytes]:
+    """Those of the relative names that are below the path."""
+    return [name for name in names if os.path.lexists(os.fsencode(path) + b"/" + name)]
 
 
 def checked_out(path: Path) -> tuple[str, str] | None:
@@ -113,6 +145,17 @@ def checked_out(path: Path) -> tuple[str, str] | None:
         return None
     found = re.fullmatch(rb"\x12\x40(.{64})\x1a.([\x20-\x7e]+)", data, re.DOTALL)
     return None if found is None else (found[1].hex(), found[2].decode())
+
+
+def shows_all(path: Path) -> bool:
+    """Whether jj shows every file of the workspace's commit, as far as its own file tells: its end
+    is then the one pattern "", the ids of the trees, and a flag (a protocol buffer, jj 0.46)."""
+    try:
+        with (path / ".jj" / "working_copy" / "tree_state").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            return _SHOWS_ALL.search(file.read()) is not None
+    except OSError:
+        return False
 
 
 def occupant(path: Path) -> str:
@@ -162,6 +205,11 @@ def unquoted(path: str) -> bytes:
     written = ast.literal_eval(f"b{path}")
     assert isinstance(written, bytes)  # noqa: S101
     return written
+
+
+def decoded(path: bytes) -> str:
+    """A path as the functions of this language take it."""
+    return os.fsdecode(path)
 
 
 def among(paths: Iterable[bytes], untracked: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -263,29 +311,36 @@ def unsettle(path: Path, names: tuple[bytes, ...]) -> None:
             os.utime(os.fsencode(path) + b"/" + name, follow_symlinks=False)
 
 
-def to_trash(path: Path, trash: Path) -> Path:
-    """Rename the folder into the trash, under its own name and a number. Raises WorldFailed."""
-    trash.mkdir(parents=True, exist_ok=True)
-    number = 0
-    while os.path.lexists(place := trash / f"{path.name}-{number}"):
-        number += 1
-    try:
-        path.rename(place)
-    except OSError as error:
-        raise WorldFailed(
-            f"{path} could not be moved to the trash folder {trash}: {error}.",
-            hint="Both must be on one file system and writable for this user.",
-        ) from error
-    return place
+def to_trash(path: Path, trashes: Sequence[Path]) -> Path:
+    """Rename the folder into the first trash that is on its file system, under its own name and a
+    number. Raises WorldFailed."""
+    for trash in trashes:
+        try:
+            trash.mkdir(parents=True, exist_ok=True)
+            number = 0
+            while os.path.lexists(place := trash / f"{path.name}-{number}"):
+                number += 1
+            path.rename(place)
+        except OSError as error:
+            if error.errno == errno.EXDEV and trash != trashes[-1]:
+                continue
+            raise WorldFailed(
+                f"{path} could not be moved to the trash folder {trash}: {error}.",
+                hint="Both must be on one file system and writable for this user.",
+            ) from error
+        return place
+    raise Bug("There is no trash folder.")
 
 
-def in_trash(trash: Path, name: str) -> tuple[Path, ...]:
-    """What of this name is in the trash: verified before it got there, so free to be deleted."""
-    numbered = re.compile(re.escape(name) + r"-[0-9]+")
-    try:
-        return tuple(entry for entry in trash.iterdir() if numbered.fullmatch(entry.name))
-    except FileNotFoundError:
-        return ()
+def in_trash(trashes: Iterable[Path], name: str = "") -> tuple[Path, ...]:
+    """What of this name (or of any) is in the trash: verified before it got there, so free to be
+    deleted."""
+    numbered = re.compile((re.escape(name) if name else ".+") + r"-[0-9]+")
+    found: list[Path] = []
+    for trash in trashes:
+        with contextlib.suppress(FileNotFoundError):
+            found += (entry for entry in trash.iterdir() if numbered.fullmatch(entry.name))
+    return tuple(found)
 
 
 def discard(place: Path) -> None:

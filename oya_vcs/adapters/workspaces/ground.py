@@ -18,7 +18,7 @@ import msgspec
 from oya_vcs.adapters.workspaces import folders
 from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
 from oya_vcs.errors import WorldFailed
-from oya_vcs.ports import Repository
+from oya_vcs.ports import UsersRepository
 
 T = TypeVar("T")
 
@@ -80,12 +80,21 @@ class Commit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What all three effects stand on."""
+    """What all three effects stand on. `sparse` says whether a workspace shows only the files that
+    its bead names, and `always` what it shows beside them."""
 
-    repository: Repository
+    repository: UsersRepository
     folder: Path
     trash: Path
     target: str
+    sparse: bool = False
+    always: tuple[str, ...] = ()
+
+    @property
+    def trashes(self) -> tuple[Path, ...]:
+        """The home's trash, and one beside the workspaces for a home whose folders are on several
+        file systems: what is removed is renamed first, and a rename stays on one."""
+        return self.trash, self.folder / ".trash"
 
     def path(self, name: WorkspaceName) -> Path:
         """Where the workspace's folder is, whether or not it is there."""
@@ -95,6 +104,15 @@ class Ground:
         """What jj calls the workspace: two homes may work on beads of the same names."""
         return f"{name}-{self.repository.home_tag}"
 
+    def is_entry(self, entry: str) -> bool:
+        """Whether jj's name of a workspace is one of ours, and no control workspace."""
+        tag = f"-{self.repository.home_tag}"
+        return entry.endswith(tag) and entry != f"oya-control{tag}"
+
+    def entry_name(self, entry: str) -> WorkspaceName:
+        """The name of the workspace of ours that jj calls so."""
+        return WorkspaceName(entry.removesuffix(f"-{self.repository.home_tag}"))
+
     def at(self, name: WorkspaceName) -> str:
         """The commit of a workspace, in jj's revset language."""
         return f"{quoted(self.entry(name))}@"
@@ -103,12 +121,16 @@ class Ground:
         """The ref that pins a commit for a workspace, under RESULTS or KEPT."""
         return f"{kind}{self.repository.home_tag}/{name}"
 
+    def is_within(self, name: WorkspaceName) -> bool:
+        """Whether the name is that of a folder among the workspaces."""
+        return self.path(name).parent == self.folder and name not in {"", ".", ".."}
+
     async def trouble(self, name: WorkspaceName) -> str:
         """Why the folder must not be touched, in a sentence; "" where it may.
 
         Where it may, configuration that was planted in it is gone after this.
         """
-        if self.path(name).parent != self.folder or name in {"", ".", ".."}:
+        if not self.is_within(name):
             return f"The name {name!r} leads out of the folder of workspaces."
         clause = await asyncio.to_thread(
             folders.trouble, self.path(name), self.repository.control / ".jj" / "repo"
@@ -138,7 +160,17 @@ class Ground:
         return CommitId(said) if said else None
 
     async def not_ignored(self, name: WorkspaceName, paths: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """Those of the files and folders that no .gitignore excludes, asked of git.
+        """Those of the files and folders that no .gitignore excludes, asked of git."""
+        return await asyncio.to_thread(folders.among, paths, await self._untracked(name))
+
+    async def unignored(self, name: WorkspaceName) -> list[bytes]:
+        """Every file in the folder that no .gitignore excludes, but for those of repositories
+        within it."""
+        found = await self._untracked(name)
+        return [one for one in found if not one.endswith(b"/") and not one.startswith(b".jj/")]
+
+    async def _untracked(self, name: WorkspaceName) -> list[bytes]:
+        """As `git ls-files --others` lists them: a repository within is one folder.
 
         Lists outside of the workspace (`info/exclude`, `core.excludesFile`) do not count: one that
         somebody else planted would make files pass for worthless.
@@ -149,8 +181,7 @@ class Ground:
             *("ls-files", "--others", "--exclude-per-directory=.gitignore"),
             env={"GIT_INDEX_FILE": NO_INDEX},
         )
-        untracked = map(folders.unquoted, said.splitlines())
-        return await asyncio.to_thread(folders.among, paths, untracked)
+        return [folders.unquoted(line) for line in said.splitlines()]
 
 
 async def whole(step: Callable[[], T]) -> T:

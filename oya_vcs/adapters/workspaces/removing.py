@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from oya_vcs.adapters.workspaces import folders, rescue
+from oya_vcs.adapters.workspaces import folders, including, rescue, salvaging, showing
 from oya_vcs.adapters.workspaces.ground import KEPT, RESULTS, Commit, Ground, Unusable, whole
 from oya_vcs.core.effects import RemoveWorkspace
 from oya_vcs.core.events import WorkspaceRemoved
@@ -36,20 +36,25 @@ async def remove(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspace
     name = effect.workspace
     path = ground.path(name)
     if await asyncio.to_thread(folders.is_there, path):
-        last, pinned = await _verified(ground, effect)
-        await whole(partial(folders.to_trash, path, ground.trash))
-        async with ground.repository.lock():
-            await _forget(ground, effect, last, pinned)
+        last, pinned = await _saved(ground, effect)
+        await whole(partial(folders.to_trash, path, ground.trashes))
+        if last is not None:
+            async with ground.repository.lock():
+                await _forget(ground, effect, last, pinned)
     else:
         async with ground.repository.lock():
             standing = await ground.standing(name)
             if standing is not None:
-                if await _pin(ground, effect, standing):
-                    await ground.repository.sync()
-                await _forget(ground, effect, standing, await ground.pin(KEPT, name))
+                kept = await ground.pin(KEPT, name)
+                if not await _holds(ground, kept, standing.id):
+                    if await _pin(ground, effect, standing):
+                        await ground.repository.sync()
+                    kept = await ground.pin(KEPT, name)
+                await _forget(ground, effect, standing, kept)
         pinned = await ground.pin(KEPT, name)
-    for place in await asyncio.to_thread(folders.in_trash, ground.trash, name):
+    for place in await asyncio.to_thread(folders.in_trash, ground.trashes, name):
         await whole(partial(folders.discard, place))
+    await asyncio.to_thread(including.forget, ground, name)
     await _unpin(ground, effect)
     return _event(key, effect, pinned)
 
@@ -59,7 +64,7 @@ async def removed(ground: Ground, key: Key, effect: RemoveWorkspace) -> Workspac
     name = effect.workspace
     if await asyncio.to_thread(folders.is_there, ground.path(name)):
         return Probe.ABSENT
-    if await asyncio.to_thread(folders.in_trash, ground.trash, name):
+    if await asyncio.to_thread(folders.in_trash, ground.trashes, name):
         return Probe.ABSENT
     if await ground.standing(name) is not None:
         return Probe.ABSENT
@@ -76,6 +81,11 @@ async def _refuse_unsafe(ground: Ground, name: WorkspaceName) -> None:
             f"{trouble} It was not removed.",
             hint=f"Look at {path} and delete it by hand if nothing in it is needed.",
         )
+    await _refuse_occupied(ground, name)
+
+
+async def _refuse_occupied(ground: Ground, name: WorkspaceName) -> None:
+    path = ground.path(name)
     occupant = await asyncio.to_thread(folders.occupant, path)
     if occupant:
         raise WorldFailed(
@@ -83,6 +93,33 @@ async def _refuse_unsafe(ground: Ground, name: WorkspaceName) -> None:
             hint="It is tried again; end the process, or leave the folder.",
             retryable=True,
         )
+
+
+async def _saved(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit | None, CommitId | None]:
+    """The workspace's commit where jj knows it, and what is pinned; nothing on disk is in neither,
+    nor in the history of either."""
+    name = effect.workspace
+    pointer = ground.repository.control / ".jj" / "repo"
+    damaged = await asyncio.to_thread(folders.is_damaged, ground.path(name), pointer)
+    if not damaged or not ground.is_within(name):
+        return await _verified(ground, effect)
+    await _refuse_occupied(ground, name)
+    async with ground.repository.lock():
+        standing = await ground.standing(name)
+        await _refuse_elsewhere(ground, name, standing)
+        pinned = await salvaging.salvaged(ground, name, standing)
+        if pinned is None and standing is not None and await _pin(ground, effect, standing):
+            await ground.repository.sync()
+            pinned = standing.id
+    return standing, pinned
+
+
+async def _holds(ground: Ground, pin: CommitId | None, commit: CommitId) -> bool:
+    """Whether a pin is the commit or directly on top of it: what was salvaged is."""
+    if pin is None:
+        return False
+    said = await ground.repository.git("rev-list", "--no-walk", "--parents", pin)
+    return commit in said.split()
 
 
 async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, CommitId | None]:
@@ -97,7 +134,8 @@ async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, Co
             await _refuse_elsewhere(ground, name, standing)
             commit = await rescue.secured(ground, name, standing)
             pinned = commit.id if await _pin(ground, effect, commit) else None
-        held = await _files(ground, commit, ground.ref(KEPT, name) if pinned else commit.id)
+        kept_at = ground.ref(KEPT, name) if pinned else commit.id
+        held = await showing.shown(ground, name, await showing.files(ground, commit, kept_at))
         drift = await asyncio.to_thread(_drift, path, held)
         await _refuse_unkept(ground, name, drift)
         if commit.conflict or not drift.different:
@@ -149,14 +187,6 @@ async def _same_tree(ground: Ground, one: CommitId, other: CommitId) -> bool:
     return first == second
 
 
-async def _files(ground: Ground, commit: Commit, revision: str) -> dict[bytes, folders.Blob]:
-    """What the commit holds. Of one with conflicts git knows no files: jj names them."""
-    if commit.conflict:
-        said = await ground.repository.jj("file", "list", "-r", commit.id, "-T", 'path ++ "\\0"')
-        return {one.encode(): folders.Blob("", "") for one in said.split("\0") if one}
-    return folders.listing(await ground.repository.git("ls-tree", "-r", revision))
-
-
 def _drift(path: Path, held: Mapping[bytes, folders.Blob]) -> folders.Drift:
     try:
         return folders.drift(path, held)
@@ -177,8 +207,7 @@ async def _refuse_unkept(ground: Ground, name: WorkspaceName, drift: folders.Dri
     if kept:
         raise Unusable(
             f"Workspace {name} was not removed: jj records neither repositories within a workspace "
-            "nor names that are not UTF-8, nor what info/exclude names, and nothing else keeps "
-            f"these: {_some(kept)}.",
+            f"nor names that are not UTF-8, and nothing else keeps these: {_some(kept)}.",
             hint=f"Move what is needed out of {ground.path(name)} and delete the rest.",
         )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 
-from oya_vcs.adapters.workspaces import folders
+from oya_vcs.adapters.workspaces import folders, showing
 from oya_vcs.adapters.workspaces.ground import MARK, Commit, Ground, Unusable
 from oya_vcs.core.ids import CommitId, WorkspaceName
 from oya_vcs.errors import WorldFailed
@@ -45,12 +45,15 @@ async def recorded(ground: Ground, name: WorkspaceName, revset: str) -> list[Com
     workspace, and WorldFailed, of which `is_lost` tells more.
     """
     path = ground.path(name)
+    await showing.widen(ground, name)
     found = await ground.commits(revset, snapshot_at=path)
     if not found or not found[0].here:
         raise Unusable(
             f"The folder of workspace {name} is that of another workspace; it was left alone.",
             hint=f"Move {path} back to where it was made.",
         )
+    if await showing.track(ground, name, found[0]):
+        found = await ground.commits(revset, snapshot_at=path)
     return found
 
 

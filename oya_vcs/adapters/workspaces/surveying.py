@@ -1,6 +1,8 @@
-"""What is, or looks like, a workspace: jj's entries, the folders, and the record, side by side.
+"""What is, or looks like, a workspace: jj's entries, the folders, git's worktrees, the trash, and
+the record, side by side.
 
-Reads only: it decides nothing and touches nothing.
+Reads only: it decides nothing and touches nothing. What is ours is told by three things: the
+record, the folder that it is in, and the name that jj has for it, which carries this home's tag.
 """
 
 from __future__ import annotations
@@ -8,49 +10,39 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from oya_vcs.adapters.workspaces import folders
 from oya_vcs.adapters.workspaces.ground import Ground
 from oya_vcs.core.ids import WorkspaceName
+from oya_vcs.core.leftovers import Finding, Kind, Standing
+
+_OURS = re.compile(r"(.+-a[0-9]+-[0-9a-f]{8}|oya-control)-([0-9a-f]{6})")
+"""What jj calls the workspaces of any home: `core.ids.workspace_name`, or control; and its tag."""
 
 
-class Standing(StrEnum):
-    """What the record says of a workspace."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A workspace as jj lists it. `unmoved`: it still stands on the root commit, where jj makes
+    every workspace before it moves it to where it shall be."""
 
-    LIVE = "live"
-    """An attempt works in it, or is about to."""
-    KEPT = "kept"
-    """Its attempt is over; it is kept for people to look into."""
-
-
-class Kind(StrEnum):
-    """What a survey found."""
-
-    LIVE = "live"
-    KEPT = "kept"
-    ORPHAN = "orphan"
-    """Folder and entry are well, but the record does not know it."""
-    HALF_MADE = "half_made"
-    """An entry whose folder is not, or not yet, a workspace."""
-    ENTRY_ONLY = "entry_only"
-    FOLDER_ONLY = "folder_only"
-    NOT_OURS = "not_ours"
+    entry: str
+    root: str | None
+    unmoved: bool
+    at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that a survey found. `why` is a sentence; `safe_to_remove` that `RemoveWorkspace`
-    may be tried: it keeps what is worth keeping."""
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A workspace's folder: what speaks against it (empty: it is well), whose jj says it is, and
+    when something in it was last touched."""
 
-    name: WorkspaceName
-    path: Path
-    kind: Kind
-    why: str
-    safe_to_remove: bool
+    complaint: str
+    entry: str
+    at_ms: int
 
 
 async def survey(ground: Ground, recorded: Mapping[WorkspaceName, Standing]) -> tuple[Finding, ...]:
@@ -58,64 +50,99 @@ async def survey(ground: Ground, recorded: Mapping[WorkspaceName, Standing]) -> 
 
     Workspaces that stand elsewhere (the user's) are mentioned only where the record names them.
     """
-    listed = await entries(ground)
-    pointer = ground.repository.control / ".jj" / "repo"
-    complaints = await asyncio.to_thread(_complaints, ground.folder, pointer)
-    found = []
-    for name in sorted({*complaints, *listed, *recorded}):
-        standing = recorded.get(name)
-        complaint = complaints.get(name)
-        kind, why, safe = _judge(standing, complaint, listed=name in listed)
-        found.append(
-            Finding(name=name, path=ground.path(name), kind=kind, why=why, safe_to_remove=safe)
-        )
+    listed = await _entries(ground)
+    ours = {ground.entry_name(one.entry): one for one in listed if ground.is_entry(one.entry)}
+    there = await asyncio.to_thread(_folders, ground)
+    expected = {name for name, one in recorded.items() if one is not Standing.REMOVED}
+
+    def judged() -> list[Finding]:
+        return [
+            _judge(ground, name, recorded.get(name), there.get(name), ours.get(name))
+            for name in sorted({*there, *ours, *expected})
+        ]
+
+    found = [*await asyncio.to_thread(judged), *await _worktrees(ground)]
+    found += await asyncio.to_thread(lambda: [*_trash(ground), *_dead(ground, listed)])
     return tuple(found)
 
 
 def _judge(
-    standing: Standing | None, complaint: str | None, *, listed: bool
+    ground: Ground,
+    name: WorkspaceName,
+    standing: Standing | None,
+    folder: _Folder | None,
+    entry: _Entry | None,
+) -> Finding:
+    kind, why, safe = _kind(ground, name, standing, folder, entry)
+    times = [one.at_ms for one in (folder, entry) if one is not None]
+    return Finding(
+        name=name,
+        path=str(ground.path(name)),
+        kind=kind,
+        why=why,
+        safe_to_remove=safe and standing is not Standing.LIVE,
+        since_ms=max(times, default=None),
+    )
+
+
+def _kind(
+    ground: Ground,
+    name: WorkspaceName,
+    standing: Standing | None,
+    folder: _Folder | None,
+    entry: _Entry | None,
 ) -> tuple[Kind, str, bool]:
-    """`complaint` is None where there is no folder, empty where it is well."""
-    if complaint is None:
-        known = f", though the record has it as {standing}" if standing else ""
-        what = "jj lists it, but its folder is gone" if listed else "It is neither listed nor there"
-        return Kind.ENTRY_ONLY, f"{what}{known}.", standing is not Standing.LIVE
-    if complaint and listed and "damaged" in complaint:
-        return Kind.HALF_MADE, f"Its folder {complaint}.", False
-    if complaint:
-        return Kind.NOT_OURS, f"It {complaint}.", False
-    if not listed:
-        return Kind.FOLDER_ONLY, "Its folder is there, but jj does not list it.", standing is None
+    place = _real(ground.path(name))
+    if entry is not None and (entry.root is None or Path(entry.root) != place):
+        why = f"jj has it at {entry.root or 'no place'}, not at {place}: move it back, or run `jj "
+        return Kind.MOVED, f"{why}workspace forget {entry.entry}`.", False
+    if folder is None:
+        return _without_folder(standing, entry)
+    if folder.complaint:
+        return _unwell(folder, standing, entry)
+    if entry is None:
+        ours = folder.entry == ground.entry(name)
+        whose = "" if ours else f", and it belongs to workspace {folder.entry or 'unknown'}"
+        why = f"Its folder is there, but jj does not list it: somebody forgot it{whose}."
+        return (Kind.FOLDER_ONLY, why, True) if ours else (Kind.NOT_OURS, why, False)
+    if entry.unmoved and standing is not Standing.LIVE:
+        why = "It was being made when its daemon died: jj had yet to fill it."
+        return Kind.HALF_MADE, why, True
+    if standing is None:
+        return Kind.ORPHAN, "The record does not know it.", True
+    if standing is Standing.REMOVED:
+        return Kind.ORPHAN, "The record has it as removed, but somebody brought it back.", True
     if standing is Standing.LIVE:
         return Kind.LIVE, "An attempt works in it.", False
-    if standing is Standing.KEPT:
-        return Kind.KEPT, "Its attempt is over; it is kept to be looked into.", True
-    return Kind.ORPHAN, "The record does not know it.", True
+    return Kind.KEPT, "Its attempt is over; it is kept to be looked into.", True
+
+
+def _without_folder(standing: Standing | None, entry: _Entry | None) -> tuple[Kind, str, bool]:
+    known = f", though the record has it as {standing}" if standing else ""
+    what = (
+        "jj lists it, but its folder is gone: somebody deleted or moved it"
+        if entry is not None
+        else "It is neither listed nor there"
+    )
+    return Kind.ENTRY_ONLY, f"{what}{known}.", True
+
+
+def _unwell(
+    folder: _Folder, standing: Standing | None, entry: _Entry | None
+) -> tuple[Kind, str, bool]:
+    """A damaged folder that jj or the record knows can be saved file by file; all else is not
+    ours."""
+    known = entry is not None or standing is Standing.KEPT
+    if known and folder.complaint.startswith(folders.DAMAGED):
+        return Kind.HALF_MADE, f"Its folder {folder.complaint}.", True
+    mend = "Look at it; it is never touched."
+    return Kind.NOT_OURS, f"It {folder.complaint}. {mend}", False
 
 
 async def entries(ground: Ground) -> frozenset[WorkspaceName]:
-    """The workspaces that jj lists below our folder, without the control workspace."""
-    said = await ground.repository.jj(
-        "workspace", "list", "-T", 'json(name) ++ "\\t" ++ json(root) ++ "\n"'
-    )
-    found = set()
-    for line in said.splitlines():
-        entry, root = (json.loads(part) for part in line.split("\t"))
-        name = WorkspaceName(entry.removesuffix(f"-{ground.repository.home_tag}"))
-        ours = root is not None and entry == ground.entry(name)
-        if ours and Path(root) == await asyncio.to_thread(_real, ground.path(name)):
-            found.add(name)
-    return frozenset(found)
-
-
-def _real(path: Path) -> Path:
-    """The path as jj records it: its folder's links resolved, its own name kept."""
-    return path.parent.resolve() / path.name
-
-
-def _complaints(folder: Path, pointer: Path) -> dict[WorkspaceName, str]:
-    """What speaks against each entry of the folder; `.control` is no attempt's."""
-    return {name: folders.complaint(folder / name, pointer) for name in folders_in(folder)}
+    """The workspaces of ours that jj lists, without the control workspace."""
+    listed = await _entries(ground)
+    return frozenset(ground.entry_name(one.entry) for one in listed if ground.is_entry(one.entry))
 
 
 def folders_in(folder: Path) -> frozenset[WorkspaceName]:
@@ -125,3 +152,94 @@ def folders_in(folder: Path) -> frozenset[WorkspaceName]:
     except FileNotFoundError:
         return frozenset()
     return frozenset(WorkspaceName(name) for name in names if not name.startswith("."))
+
+
+async def _entries(ground: Ground) -> list[_Entry]:
+    """Every workspace that jj lists, the user's too."""
+    on_root = "target.root() || target.parents().all(|parent| parent.root())"
+    values = ("name", "root", on_root, 'target.committer().timestamp().format("%s")')
+    template = ' ++ "\\t" ++ '.join(f"json({one})" for one in values)
+    said = await ground.repository.jj("workspace", "list", "-T", f'{template} ++ "\\n"')
+    found = []
+    for line in said.splitlines():
+        name, root, unmoved, seconds = (json.loads(part) for part in line.split("\t"))
+        found.append(_Entry(name, root, unmoved, int(seconds) * 1000))
+    return found
+
+
+def _real(path: Path) -> Path:
+    """The path as jj records it: its folder's links resolved, its own name kept."""
+    return path.parent.resolve() / path.name
+
+
+def _folders(ground: Ground) -> dict[WorkspaceName, _Folder]:
+    """What is below the folder of workspaces; what begins with a dot is no attempt's."""
+    pointer = ground.repository.control / ".jj" / "repo"
+    found = {}
+    for path in folders.entries(ground.folder):
+        checkout = folders.checked_out(path)
+        found[WorkspaceName(path.name)] = _Folder(
+            folders.complaint(path, pointer),
+            checkout[1] if checkout else "",
+            max(map(folders.touched_ms, (path, path / ".jj" / "working_copy"))),
+        )
+    return found
+
+
+def _trash(ground: Ground) -> Iterator[Finding]:
+    """What a killed removal left in the trash. The home's other repositories use it too; it is the
+    same for them."""
+    for path in folders.in_trash(ground.trashes):
+        yield Finding(
+            name=WorkspaceName(path.name),
+            path=str(path),
+            kind=Kind.TRASH,
+            why="It was verified before it was moved to the trash, and only has to be deleted.",
+            safe_to_remove=True,
+            since_ms=folders.touched_ms(path),
+        )
+
+
+def _dead(ground: Ground, listed: list[_Entry]) -> Iterator[Finding]:
+    """Workspaces of other homes whose folder of workspaces is gone: explained, never touched."""
+    for one in listed:
+        named = _OURS.fullmatch(one.entry)
+        if named is None or named[2] == ground.repository.home_tag or one.root is None:
+            continue
+        if folders.is_there(Path(one.root)) or folders.is_there(Path(one.root).parent):
+            continue
+        yield Finding(
+            name=WorkspaceName(one.entry),
+            path=one.root,
+            kind=Kind.OTHER_HOME,
+            why="It was made by another home of oya-vcs, whose folder is gone. It is not ours to "
+            f"touch: `jj workspace forget {one.entry}` forgets it, and what it pinned stays under "
+            "refs/oya/.",
+            safe_to_remove=False,
+            since_ms=one.at_ms,
+        )
+
+
+async def _worktrees(ground: Ground) -> list[Finding]:
+    """git's worktrees below our folder: jj makes them in a colocated repository, unless told not
+    to, and git then refuses what it thinks is checked out there."""
+    said = await ground.repository.git("worktree", "list", "--porcelain")
+    above = await asyncio.to_thread(ground.folder.resolve)
+    found = []
+    for block in said.split("\n\n"):
+        path = Path(block.partition("\n")[0].removeprefix("worktree "))
+        if path.parent != above or path.name.startswith("."):
+            continue
+        gone = not await asyncio.to_thread(folders.is_there, path)
+        why = "git has a worktree there, which no workspace of ours is: a worker or an older jj "
+        mend = "made it. " + ("Its folder is gone." if gone else "It goes when its folder has.")
+        found.append(
+            Finding(
+                name=WorkspaceName(path.name),
+                path=str(path),
+                kind=Kind.GIT_WORKTREE,
+                why=why + mend,
+                safe_to_remove=gone,
+            )
+        )
+    return found

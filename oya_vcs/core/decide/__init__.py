@@ -72,7 +72,11 @@ def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Polic
 
 _QUEUE_EFFECTS = frozenset(kind.__name__ for kind in (f.BuildCandidate, f.RunChecks, f.Land))
 _ATTEMPT_EFFECTS = frozenset(
-    kind.__name__ for kind in (f.CreateWorkspace, f.RunWorker, f.CollectResult, f.OpenChange)
+    kind.__name__
+    for kind in (
+        *(f.CreateWorkspace, f.SetUpWorkspace, f.RunWorker),
+        *(f.CollectResult, f.OpenChange),
+    )
 )
 
 

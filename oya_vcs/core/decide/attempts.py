@@ -13,6 +13,7 @@ from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import choose, overdue
 from oya_vcs.core.slots import backoff_ms
+from oya_vcs.core.spec import files_of
 from oya_vcs.core.texts import (
     result_message,
 )
@@ -22,6 +23,14 @@ from oya_vcs.errors import Bug
 HOPELESS = frozenset({e.Reason.WORKER_MISSING})
 """Reasons that no waiting mends: a person must do something first."""
 _NOBODYS_FAULT = frozenset({e.Reason.INTERRUPTED, e.Reason.PAUSED})
+
+OWN_ENDS = frozenset(
+    {
+        *(e.Reason.WORKER_FAILED, e.Reason.WORKER_MISSING, e.Reason.WORKER_DEFERRED),
+        *(e.Reason.LEASE_EXPIRED, e.Reason.WALL_TIME, e.Reason.OUTPUT_LIMIT),
+    }
+)
+"""Ends that a program comes to by itself, or by its limits: nobody stopped it."""
 
 
 def schedule(world: World, at_ms: int, policy: Policy) -> Decisions:
@@ -41,7 +50,13 @@ def schedule(world: World, at_ms: int, policy: Policy) -> Decisions:
             tokens=choice.tokens,
         )
         yield request(
-            f.CreateWorkspace(repo=bead.repo, bead=bead.id, attempt=attempt, workspace=name)
+            f.CreateWorkspace(
+                repo=bead.repo,
+                bead=bead.id,
+                attempt=attempt,
+                workspace=name,
+                files=files_of(bead.spec),
+            )
         )
     while (waited := overdue(world, policy, at_ms)) is not None:
         seconds = (at_ms - waited.since_ms) // 1_000
@@ -56,14 +71,43 @@ def _workspace_created(
     if bead.state is State.PAUSED:
         detail = "It was paused before its worker began."
         yield from set_back(world, bead, e.Reason.PAUSED, detail, at_ms, policy)
-        return
-    yield request(
+    elif policy.setup:
+        yield request(
+            f.SetUpWorkspace(
+                repo=bead.repo,
+                bead=bead.id,
+                attempt=fact.attempt,
+                workspace=fact.workspace,
+                path=fact.path,
+            )
+        )
+    else:
+        yield _run(world, bead, fact)
+
+
+def _workspace_set_up(
+    world: World, fact: e.WorkspaceSetUp, at_ms: int, policy: Policy
+) -> Decisions:
+    """A setup that failed says nothing of the bead: it is the infrastructure that did."""
+    bead = world.bead(fact.bead)
+    if fact.reason is None and bead.state is State.PAUSED:
+        detail = "It was paused before its worker began."
+        yield from set_back(world, bead, e.Reason.PAUSED, detail, at_ms, policy)
+    elif fact.reason is None:
+        yield _run(world, bead, fact)
+    else:
+        reason = e.Reason.INFRASTRUCTURE if fact.reason in OWN_ENDS else fact.reason
+        yield from set_back(world, bead, reason, fact.detail, at_ms, policy)
+
+
+def _run(world: World, bead: Bead, fact: e.WorkspaceCreated | e.WorkspaceSetUp) -> e.Requested:
+    return request(
         f.RunWorker(
             repo=bead.repo,
             bead=bead.id,
             attempt=fact.attempt,
             workspace=fact.workspace,
-            path=fact.path,
+            path=world.workspaces[fact.workspace].path,
             spec=bead.spec,
             feedback=bead.feedback,
         )
@@ -154,6 +198,7 @@ def _ticked(world: World, fact: e.Ticked, at_ms: int, policy: Policy) -> Decisio
 
 RULES: Mapping[type[e.Event], Rule] = {
     e.WorkspaceCreated: _workspace_created,
+    e.WorkspaceSetUp: _workspace_set_up,
     e.WorkerFinished: _worker_finished,
     e.ResultCollected: _result_collected,
     e.ResultRefused: _result_refused,

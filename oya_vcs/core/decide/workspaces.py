@@ -26,9 +26,13 @@ def remove_workspaces(world: World, bead: Bead) -> Decisions:
 
 
 def _removal(world: World, bead: Bead, workspace: Workspace) -> e.Requested:
-    """What the newest attempt's workspace holds is in the bead's commit, if it has one."""
+    """What the newest attempt's workspace holds is in the bead's commit, if it has one.
+
+    A change that the target was found to hold is landed like any other: after a landing whose
+    outcome was lost (a full disk) that is how it is found.
+    """
     change = world.changes.get(bead.change) if bead.change is not None else None
-    merged = change is not None and change.stage is Stage.MERGED and change.reason is None
+    merged = change is not None and change.stage is Stage.MERGED
     return request(
         f.RemoveWorkspace(
             repo=bead.repo,

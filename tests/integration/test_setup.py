@@ -1,0 +1,110 @@
+"""The setup command of a new workspace. Real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.setup import SetupCommand
+from oya_vcs.config import WorkspaceConfig
+from oya_vcs.core.effects import SetUpWorkspace, effect_key
+from oya_vcs.core.events import Event, Reason, WorkspaceSetUp
+from oya_vcs.core.ids import BeadId, RepoId, WorkspaceName
+from oya_vcs.ports import Probe
+
+ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/home/someone", "LC_ALL": "C", "SECRET": "s3cr3t"}
+
+
+def setup(home: Path, command: str, setup_ms_max: int = 60_000) -> SetupCommand:
+    """The performer with this command."""
+    runner = ReaperRunner(home / "runs", SystemClock())
+    settings = WorkspaceConfig(setup=command, setup_ms_max=setup_ms_max)
+    return SetupCommand(runner, settings, logs=home / "logs", environ=ENVIRON)
+
+
+def effect(home: Path, attempt: int = 1) -> SetUpWorkspace:
+    """Setting up a workspace of bead b."""
+    (home / "space").mkdir(exist_ok=True)
+    return SetUpWorkspace(
+        repo=RepoId("r"),
+        bead=BeadId("b"),
+        attempt=attempt,
+        workspace=WorkspaceName("b-a1"),
+        path=str(home / "space"),
+    )
+
+
+async def never(event: Event) -> None:
+    """Nothing is told before it settles."""
+    raise AssertionError(event)
+
+
+async def done(performer: SetupCommand, work: SetUpWorkspace) -> WorkspaceSetUp:
+    """Carry it out."""
+    event = await performer.do(effect_key(work), work, never)
+    assert isinstance(event, WorkspaceSetUp)
+    return event
+
+
+async def test_it_runs_in_the_workspace_and_its_output_is_logged(tmp_path: Path) -> None:
+    """A shell command with the allow-listed environment; the probe then finds the same outcome."""
+    performer = setup(tmp_path, 'env > seen; echo "done in $PWD, attempt $OYA_ATTEMPT" | cat')
+    work = effect(tmp_path)
+    assert await performer.probe(effect_key(work), work) is Probe.ABSENT
+    event = await done(performer, work)
+    assert (event.reason, event.detail, event.workspace) == (None, "", "b-a1")
+    seen = (tmp_path / "space" / "seen").read_text()
+    assert "HOME=/home/someone" in seen
+    assert "s3cr3t" not in seen
+    (log,) = (tmp_path / "logs" / "b").iterdir()
+    assert log.read_text() == f"done in {tmp_path}/space, attempt 1\n"
+    assert await performer.probe(effect_key(work), work) == event
+
+
+async def test_its_failure_is_told_in_a_sentence_of_its_own(tmp_path: Path) -> None:
+    """The exit status, where it is configured, where its output is, and the end of that."""
+    performer = setup(tmp_path, "echo 'no network here' >&2; exit 7")
+    event = await done(performer, effect(tmp_path))
+    assert event.reason is Reason.WORKER_FAILED
+    assert event.detail.startswith("The workspace was not set up ([workspace] setup in oya.toml)")
+    assert "7" in event.detail
+    assert str(tmp_path / "logs" / "b") in event.detail
+    assert event.detail.endswith("no network here")
+
+
+async def test_it_has_a_time_limit(tmp_path: Path) -> None:
+    """A setup that hangs is stopped, with all it started."""
+    performer = setup(tmp_path, "sleep 600 & sleep 600", setup_ms_max=200)
+    event = await done(performer, effect(tmp_path))
+    assert event.reason is Reason.WALL_TIME
+
+
+async def test_one_that_was_cut_off_is_known_as_such(tmp_path: Path) -> None:
+    """Cancelled as by the daemon's end: the process is gone, and the probe says interrupted."""
+    performer = setup(tmp_path, "echo started; exec sleep 600")
+    work = effect(tmp_path)
+    running = asyncio.ensure_future(performer.do(effect_key(work), work, never))
+    logs = tmp_path / "logs" / "b"
+    async with asyncio.timeout(30):
+        while not any(log.read_text() for log in logs.glob("*")):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    found = await performer.probe(effect_key(work), work)
+    assert isinstance(found, WorkspaceSetUp)
+    assert found.reason is Reason.INTERRUPTED
+
+
+async def test_one_that_was_stopped_says_why(tmp_path: Path) -> None:
+    """Cancelled for a reason: that is its end, unless it had come to its own before."""
+    work, performer = effect(tmp_path), setup(tmp_path, "exit 5")
+    never_begun = await performer.stopped(effect_key(work), work, Reason.INTERRUPTED)
+    assert isinstance(never_begun, WorkspaceSetUp)
+    assert never_begun.reason is Reason.INTERRUPTED
+    await done(performer, work)
+    ended = await performer.stopped(effect_key(work), work, Reason.INTERRUPTED)
+    assert isinstance(ended, WorkspaceSetUp)
+    assert ended.reason is Reason.WORKER_FAILED

@@ -85,6 +85,7 @@ async def test_no_more_run_than_there_are_slots(changes: Changes) -> None:
         forge = changes.forge({"a": "x", "b": "y"}, runner=runner, slots=2, parallel=parallel)
         todo = [await checking(changes, number) for number in range(5)]
         doing = [asyncio.create_task(forge.do(*one, no_report)) for one in todo]
+        await until(lambda runner=runner: len(runner.running) == 2)  # type: ignore[misc]
         for _ in range(10):
             await until(lambda runner=runner: bool(runner.running))  # type: ignore[misc]
             runner.end()

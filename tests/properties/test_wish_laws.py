@@ -29,12 +29,15 @@ def told(seed: int, steps: int) -> History:
     return story
 
 
+TIDYING = f.RemoveWorkspace | f.DropCandidates
+
+
 def under_way(world: World, bead: BeadId) -> dict[Key, f.Effect]:
-    """What is open of a bead, but the removal of workspaces."""
+    """What is open of a bead, but what tidies up after it."""
     return {
         key: effect
         for key, effect in world.open.items()
-        if effect.bead == bead and not isinstance(effect, f.RemoveWorkspace)
+        if effect.bead == bead and not isinstance(effect, TIDYING)
     }
 
 

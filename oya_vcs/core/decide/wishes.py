@@ -8,7 +8,9 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import TERMINAL, Bead, State
 from oya_vcs.core.decide.attempts import open_change
+from oya_vcs.core.decide.candidates import drop_candidates
 from oya_vcs.core.decide.decisions import Decisions, Rule, stop
+from oya_vcs.core.merge import Stage
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.world import World
 
@@ -21,15 +23,20 @@ def is_being_cancelled(world: World, fact: e.Outcome) -> bool:
 
 
 def end(world: World, bead: Bead) -> Decisions:
-    """The bead is cancelled when nothing is under way for it any more. Costs the effects under
-    way."""
-    if not any(_moves(effect, bead) for effect in world.open.values()):
-        yield e.BeadCancelled(bead=bead.id)
+    """The bead is cancelled when nothing is under way for it any more; its change, if it has one in
+    the queue, leaves that. Costs the effects under way."""
+    if any(_moves(effect, bead) for effect in world.open.values()):
+        return
+    change = None if bead.change is None else world.changes[bead.change]
+    leaves = change is not None and change.stage is not Stage.FAILED
+    yield e.BeadCancelled(bead=bead.id)
+    if change is not None and leaves:
+        yield from drop_candidates(change)
 
 
 def _moves(effect: f.Effect, bead: Bead) -> bool:
-    """Whether the outcome will move the bead: of all effects but the removal of a workspace."""
-    return effect.bead == bead.id and not isinstance(effect, f.RemoveWorkspace)
+    """Whether the outcome will move the bead: of all effects but those that tidy up."""
+    return effect.bead == bead.id and not isinstance(effect, f.RemoveWorkspace | f.DropCandidates)
 
 
 def _cancel_requested(

@@ -12,18 +12,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from oya_vcs.adapters.memory import Files, Work, new_outside
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId, CommitId
+from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
+from oya_vcs.core.intake import take_in
 from oya_vcs.journal import checkpoint, replay, snapshot
 from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import encode
 from oya_vcs.journal.lines import Raw, line_of
 from oya_vcs.ports import Recorded
 from tests.daemons import REPO, Daemon, Kill, spec
+from tests.merge_dice import Dice
+from tests.merging import Scene
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "journals"
 
@@ -141,9 +146,62 @@ def raw_rows(rows: list[Recorded]) -> list[Raw]:
     return raws
 
 
+def asked() -> list[Recorded]:
+    """What people ask of beads: to pause and go on, to cancel in every state; workspaces that are
+    prepared, given up and swept; checks that have begun."""
+    scene = Scene(attempts_max=2)
+    here = scene.here
+    here.policy = replace(here.policy, setup=True)
+    one, two, three, four = (BeadId(name) for name in ("one", "two", "three", "four"))
+    scene.submit("one")
+    checks = next(key for key, effect in scene.pending.items() if isinstance(effect, f.RunChecks))
+    checked = scene.pending[checks]
+    assert isinstance(checked, f.RunChecks)
+    begun = e.ChecksStarted(bead=one, change=checked.change, candidate=checked.candidate)
+    scene.take(begun, e.Received(delivery="person:2", content="digest"))
+    for name in (two, three, four):
+        event = take_in(scene.world, scene.repo, spec(name)).event
+        assert event is not None
+        scene.take(event)
+    scene.settle(f.RunWorker, f.RunChecks)
+    scene.take(e.BeadPaused(bead=two, who="uma", why="It is late."))
+    scene.take(e.BeadResumed(bead=two, who="uma"))
+    scene.take(e.CancelRequested(bead=three, who="uma", why="Not needed."))
+    for key, effect in tuple(scene.pending.items()):
+        if isinstance(effect, f.RunWorker) and key in scene.world.stops:
+            ended = e.WorkerFinished(
+                key=key,
+                bead=effect.bead,
+                attempt=effect.attempt,
+                reason=scene.world.stops[key],
+                exit_code=None,
+                detail="The worker was stopped before its end.",
+            )
+            scene.carry_out(key, ended)
+    gone = next(one.name for one in scene.world.workspaces.values() if one.bead == three)
+    scene.take(e.WorkspaceDiscarded(bead=three, workspace=gone))
+    scene.settle(f.RunWorker)
+    swept = e.WorkspaceSwept(
+        repo=scene.repo, workspace=WorkspaceName("b0-a1-0"), why="Nobody knows it.", pinned=None
+    )
+    scene.take(swept)
+    scene.take(e.BeadRetried(bead=three))
+    return scene.rows
+
+
+STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
+    "golden-1": lambda: list(asyncio.run(story()).journal.read()),
+    "golden-2": lambda: Dice(894).run().rows,
+    "golden-3": lambda: Dice(137).run().rows,
+    "golden-4": asked,
+}
+"""Each was told once, by the program of its time; the two of dice have most of what can happen in a
+merge queue (`tests/merge_dice.py`)."""
+
+
 def main(name: str) -> None:
     """Write the files of a new golden journal."""
-    rows = list(asyncio.run(story()).journal.read())
+    rows = STORIES[name]()
     world = replay.replay(rows)
     raws = raw_rows(rows)
     FOLDER.mkdir(exist_ok=True)

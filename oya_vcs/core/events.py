@@ -57,6 +57,15 @@ from oya_vcs.core.queueing import (
 )
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.wished import (
+    BeadCancelled,
+    BeadPaused,
+    BeadResumed,
+    BeadRetried,
+    CancelRequested,
+    WorkspaceDiscarded,
+    WorkspaceSwept,
+)
 
 __all__ = [
     "EVENTS",
@@ -157,45 +166,6 @@ class BeadRevised(Event):
     bead: BeadId
     key: Key
     spec: BeadSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeadRetried(Event):
-    """A person gave a failed or cancelled bead a new set of attempts. `who` did, and `why`, in the
-    person's words, as in all that people ask for; both may be empty."""
-
-    bead: BeadId
-    who: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequested(Event):
-    """A person wants a bead to end. It is `BeadCancelled` when nothing of it runs any more, unless
-    it landed before."""
-
-    bead: BeadId
-    who: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeadPaused(Event):
-    """A person wants a bead to stand still: nothing new begins for it, and its worker, where one
-    runs, is stopped in its tracks."""
-
-    bead: BeadId
-    who: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeadResumed(Event):
-    """A person lets a paused bead go on."""
-
-    bead: BeadId
-    who: str = ""
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,38 +281,6 @@ class BeadFailed(Event):
     bead: BeadId
     reason: Reason
     detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeadCancelled(Event):
-    """A decision: a bead whose end was asked for has ended; nothing of it runs, and its change, if
-    it had one, is closed."""
-
-    bead: BeadId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceDiscarded(Event):
-    """A person (or the clean-up) gave up a kept workspace: it is to be pinned and removed."""
-
-    bead: BeadId
-    workspace: WorkspaceName
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceSwept(Event):
-    """What was left of a workspace that the record did not expect (any more) is gone, in the safe
-    order. `why` is a sentence; `pinned` keeps what was in it and nowhere else (None: nothing)."""
-
-    repo: RepoId
-    workspace: WorkspaceName
-    why: str
-    pinned: CommitId | None
-
-    @property
-    def subject(self) -> str:
-        """The workspace: its bead may be unknown."""
-        return self.workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,8 @@ def advance(world: World, at_ms: int, policy: Policy) -> Decisions:
     As with `react`, the caller applies each decision before it takes the next one.
     """
     if not policy.idle:
+        yield from plan(world, at_ms, policy)  # what leaves the queue may be ready again
         yield from schedule(world, at_ms, policy)
-        yield from plan(world, at_ms, policy)
 
 
 def is_due(world: World, policy: Policy, now_ms: int) -> bool:

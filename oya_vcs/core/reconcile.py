@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from oya_vcs.core import events as e
-from oya_vcs.core.beads import State
-from oya_vcs.core.effects import STOPPABLE, Effect, RemoveWorkspace, RunChecks, RunWorker
+from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.effects import STOPPABLE, Effect, Land, RemoveWorkspace, RunChecks, RunWorker
 from oya_vcs.core.ids import BeadId, Key, RepoId, WorkspaceName
+from oya_vcs.core.merge import Stage
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Keep, World
 
@@ -163,8 +164,19 @@ def _orphans(world: World, repo: RepoId, suspects: Iterable[BeadId]) -> Iterator
     moved = _moved(world)
     for name in suspects:
         bead = world.beads[name]
-        if bead.repo == repo and bead.state in _HELD and name not in moved:
+        if bead.repo == repo and name not in moved and _needs_effect(world, bead):
             yield Reschedule(name, f"Bead {name} was {bead.state}, and nothing was under way.")
+
+
+def _needs_effect(world: World, bead: Bead) -> bool:
+    """Whether only an effect leads the bead out of where it is. In the merge queue it may wait for
+    those ahead of it, for people, or for one on top of it that is being landed or tested."""
+    if bead.state is not State.TESTING or bead.change is None:
+        return bead.state in _HELD
+    change = world.changes[bead.change]
+    if change.stage is Stage.MERGING:
+        return not any(isinstance(one, Land) for one in world.open.values())
+    return change.asked_ms is not None and change.passed is None
 
 
 def _moved(world: World) -> set[BeadId]:
@@ -176,7 +188,7 @@ def freed(action: Reschedule, at_ms: int, world: World) -> tuple[e.Event, ...]:
     """The facts that free an orphaned bead, one step's: it is ready again, with no attempt counted;
     a candidate is built again. None where it is an orphan no longer."""
     bead = world.beads.get(action.bead)
-    if bead is None or bead.state not in _HELD or bead.id in _moved(world):
+    if bead is None or not _needs_effect(world, bead) or bead.id in _moved(world):
         return ()
     if bead.state is not State.TESTING or bead.change is None:
         reason = e.Reason.INTERRUPTED

@@ -12,6 +12,7 @@ from oya_vcs.core.ids import BeadId
 from oya_vcs.core.merge import MergeRules
 from oya_vcs.core.merge.gates import frozen_until, span_of
 from oya_vcs.core.merge.lifecycle import Gates
+from oya_vcs.core.reconcile import Observed, Reschedule, reconcile
 from tests.merging import Scene
 
 
@@ -232,3 +233,22 @@ def test_checks_of_a_candidate_that_was_given_up_are_stopped() -> None:
     assert [one.key for one in talk.of(e.StopRequested)] == [stale]  # type: ignore[attr-defined]
     talk.fails("b")
     assert talk.state("b") == "failed"
+
+
+def test_who_waits_in_the_window_is_no_orphan() -> None:
+    """The reconciler leaves alone what has nothing under way because it waits for those ahead, and
+    frees what should be checked and is not."""
+    talk = Scene(rules=MergeRules(window_max=2, batch_max=2))
+    talk.submit("a", "b", "c", "d")
+    beads = tuple(talk.world.beads)
+    sight = Observed(at_ms=talk.now_ms, carried={}, folders=frozenset(), listed=None)
+
+    def rescheduled() -> list[str]:
+        actions = reconcile(talk.world, talk.repo, sight, beads)
+        return [one.bead for one in actions if isinstance(one, Reschedule)]
+
+    assert rescheduled() == []
+    talk.passes("d")
+    assert rescheduled() == []
+    talk.world.open.clear()
+    assert rescheduled() == ["b"]

@@ -37,14 +37,14 @@ AT_MS = 1_700_000_000_000
 HEALTHY = Carrying(progress_ms=AT_MS)
 
 
-def well(world: World, key: Key) -> Carrying:
-    """Under way; what is to be stopped is on its way out."""
-    return Carrying(progress_ms=AT_MS, leaving=key in world.stops)
+def healthy(world: World, key: Key) -> Carrying:
+    """An effect that is under way, or being ended where that is asked for."""
+    return replace(HEALTHY, leaving=key in world.stops)
 
 
 def seen(world: World, **fields: object) -> Observed:
-    """All that is open is under way, and well."""
-    carried = {key: well(world, key) for key in world.open}
+    """All that is open is under way, and well; what is to be ended is being ended."""
+    carried = {key: healthy(world, key) for key in world.open}
     return Observed(**{"at_ms": AT_MS, "carried": carried, **fields})  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def test_what_nobody_carries_out_is_taken_up_and_nothing_else(seed: int) -> None
     repo = next(iter(world.repos))
     keys = [key for key, one in world.open.items() if one.repo == repo]
     gone = set(keys[::2])
-    carried = {key: well(world, key) for key in keys if key not in gone}
+    carried = {key: healthy(world, key) for key in keys if key not in gone}
     carried[Key("another's")] = HEALTHY
     sight = Observed(at_ms=AT_MS, carried=carried)
     actions = reconcile(world, repo, sight, tuple(world.beads))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from oya_vcs.core.beads import TERMINAL, Bead, State
-from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker
+from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker, SetUpWorkspace
 from oya_vcs.core.line import wanted_slot
 from oya_vcs.core.queue_waits import first_line, waits_for
 from oya_vcs.core.queues import Strategy
@@ -59,6 +59,7 @@ def _cancelling(world: World, bead: Bead, *, live: bool) -> str:
 
 
 _LAST: Mapping[type[Effect], str] = {
+    SetUpWorkspace: "the setup of its workspace is being stopped",
     RunWorker: "its worker is being stopped",
     RunChecks: "its checks are being stopped",
 }

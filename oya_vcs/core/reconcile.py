@@ -16,7 +16,15 @@ from dataclasses import dataclass
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
-from oya_vcs.core.effects import STOPPABLE, Effect, Land, RemoveWorkspace, RunChecks, RunWorker
+from oya_vcs.core.effects import (
+    STOPPABLE,
+    Effect,
+    Land,
+    RemoveWorkspace,
+    RunChecks,
+    RunWorker,
+    SetUpWorkspace,
+)
 from oya_vcs.core.ids import BeadId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Stage
 from oya_vcs.core.reasons import Reason
@@ -100,8 +108,11 @@ Action = TakeUp | Replace | Stop | Reschedule | Report
 
 def patience_ms(effect: Effect, lease_ms: int) -> int:
     """How long an effect may stand still. A worker with a lease that is longer than usual has that;
-    one that may be silent for ever may be so here too; checks have limits of their own."""
-    if isinstance(effect, RunChecks) or (isinstance(effect, RunWorker) and not lease_ms):
+    one that may be silent for ever may be so here too; checks and setups have limits of
+    their own."""
+    if isinstance(effect, RunChecks | SetUpWorkspace) or (
+        isinstance(effect, RunWorker) and not lease_ms
+    ):
         return 0
     return max(STUCK_MS, 2 * lease_ms if isinstance(effect, RunWorker) else 0)
 

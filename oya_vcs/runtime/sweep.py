@@ -43,8 +43,8 @@ async def sweep(*, state: State, repo: RepoId, site: Site, offer: Offer, clock: 
             )
         except JournalStopped:
             raise
-        except WorldFailed as error:
-            log.warning("The sweep of workspaces met: %s %s", error.message, error.hint)
+        except (WorldFailed, OSError) as error:
+            log.warning("The sweep of workspaces met: %s", error)
         await clock.sleep(EVERY_MS)
 
 

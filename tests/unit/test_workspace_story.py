@@ -9,8 +9,12 @@ import pytest
 from oya_vcs.adapters.memory import new_outside
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId
-from oya_vcs.core.spec import BeadSpec, files_of
+from oya_vcs.core.decide import advance, react
+from oya_vcs.core.fold import apply
+from oya_vcs.core.ids import BeadId, CommitId
+from oya_vcs.core.policy import Policy
+from oya_vcs.core.spec import BeadSpec, files_of, spec_key
+from oya_vcs.core.world import World
 from oya_vcs.journal.replay import digest, replay
 from tests.daemons import REPO, Daemon, Kill, spec, states
 
@@ -150,3 +154,77 @@ async def test_a_result_that_the_target_was_found_to_hold_needs_no_pin() -> None
     assert isinstance(removal, f.RemoveWorkspace)
     assert removal.landed
     assert not outside.workspaces
+
+
+# --- Wishes during a setup ------------------------------------------------------------------------
+
+
+def being_set_up() -> World:
+    """A bead whose workspace is being set up."""
+    world = World()
+    first = BeadSpec(id=BeadId("one"), title="One")
+    step(world, e.RepoRegistered(repo=REPO, path="/memory", target="main"))
+    step(world, e.BeadAdded(repo=REPO, bead=first.id, key=spec_key(first), spec=first))
+    ((key, creation),) = world.open.items()
+    assert isinstance(creation, f.CreateWorkspace)
+    created = e.WorkspaceCreated(
+        key=key,
+        bead=first.id,
+        attempt=1,
+        workspace=creation.workspace,
+        path="/memory/one",
+        base=CommitId("a" * 40),
+    )
+    step(world, created)
+    return world
+
+
+def step(world: World, fact: e.Event) -> list[e.Event]:
+    """One step of the engine; what it decided."""
+    policy = Policy(repo=REPO, slots=1, attempts_max=3, backoff_ms=1_000, setup=True)
+    apply(world, fact, 1)
+    decided = []
+    for rules in (react(world, fact, 1, policy), advance(world, 1, policy)):
+        for decision in rules:
+            apply(world, decision, 1)
+            decided.append(decision)
+    return decided
+
+
+def set_up(world: World, reason: e.Reason | None) -> e.WorkspaceSetUp:
+    """The end of the setup that is under way."""
+    ((key, effect),) = world.open.items()
+    assert isinstance(effect, f.SetUpWorkspace)
+    return e.WorkspaceSetUp(
+        key=key,
+        bead=effect.bead,
+        attempt=1,
+        workspace=effect.workspace,
+        reason=reason,
+        detail="It ended.",
+    )
+
+
+@pytest.mark.parametrize("ended", [e.Reason.PAUSED, None])
+def test_a_pause_ends_a_setup_and_no_worker_begins(ended: e.Reason | None) -> None:
+    """It is asked to end; whether it was stopped or had just succeeded, the attempt does not count,
+    and after the pause another one begins."""
+    world = being_set_up()
+    decided = step(world, e.BeadPaused(bead=BeadId("one")))
+    assert [type(one) for one in decided] == [e.StopRequested]
+    after = step(world, set_up(world, ended))
+    assert not any(
+        isinstance(one, e.Requested) and isinstance(one.effect, f.RunWorker) for one in after
+    )
+    (back,) = (one for one in after if isinstance(one, e.BeadBackedOff))
+    assert (back.reason, back.counted) == (e.Reason.PAUSED, False)
+
+
+def test_a_cancelled_bead_ends_with_its_setup() -> None:
+    """Not before its process tree is gone, and then without another attempt."""
+    world = being_set_up()
+    decided = step(world, e.CancelRequested(bead=BeadId("one")))
+    assert [type(one) for one in decided] == [e.StopRequested]
+    after = step(world, set_up(world, e.Reason.CANCELLED))
+    assert e.BeadCancelled(bead=BeadId("one")) in after
+    assert world.bead(BeadId("one")).state == "cancelled"

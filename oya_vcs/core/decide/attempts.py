@@ -24,14 +24,6 @@ HOPELESS = frozenset({e.Reason.WORKER_MISSING})
 """Reasons that no waiting mends: a person must do something first."""
 _NOBODYS_FAULT = frozenset({e.Reason.INTERRUPTED, e.Reason.PAUSED})
 
-OWN_ENDS = frozenset(
-    {
-        *(e.Reason.WORKER_FAILED, e.Reason.WORKER_MISSING, e.Reason.WORKER_DEFERRED),
-        *(e.Reason.LEASE_EXPIRED, e.Reason.WALL_TIME, e.Reason.OUTPUT_LIMIT),
-    }
-)
-"""Ends that a program comes to by itself, or by its limits: nobody stopped it."""
-
 
 def schedule(world: World, at_ms: int, policy: Policy) -> Decisions:
     """Start an attempt in every slot that is free and has a bead to work on; a bead that insists on
@@ -96,7 +88,8 @@ def _workspace_set_up(
     elif fact.reason is None:
         yield _run(world, bead, fact)
     else:
-        reason = e.Reason.INFRASTRUCTURE if fact.reason in OWN_ENDS else fact.reason
+        stopped = fact.reason in _NOBODYS_FAULT
+        reason = fact.reason if stopped else e.Reason.INFRASTRUCTURE
         yield from set_back(world, bead, reason, fact.detail, at_ms, policy)
 
 

@@ -98,7 +98,9 @@ def _effect_failed(world: World, event: e.EffectFailed) -> None:
         world.repos[world.bead(event.bead).repo].queue.building = None
 
 
-_BEGINNINGS = frozenset({f.CreateWorkspace.__name__, f.RunWorker.__name__})
+_BEGINNINGS = frozenset(
+    kind.__name__ for kind in (f.CreateWorkspace, f.SetUpWorkspace, f.RunWorker)
+)
 """The effects without which no attempt begins in a slot."""
 
 

@@ -1,7 +1,7 @@
 """A box around workers, made by bubblewrap: they can write to their workspace and nowhere else.
 
 `around` turns an order into one whose program runs in the box; `require` finds out, before any bead
-is started, whether that can work. The rules (docs/adr/0012-redaction-and-sandbox.md):
+is started, whether that can work. The rules (docs/adr/0011-redaction-and-sandbox.md):
 
 - The file system is what it is, read-only. Writable are the workspace, a home and a /tmp of the
   run's own, the heartbeat, and what the configuration names.

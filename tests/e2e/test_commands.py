@@ -228,7 +228,8 @@ def test_every_command_that_a_message_names_exists() -> None:
         named |= set(
             re.findall(r"`(?:\.venv/bin/)?oya-vcs ([a-z][a-z -]*)", path.read_text("utf-8"))
         )
-    known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "journal", "workspace"}
+    known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "queue", "journal"}
+    known |= {"workspace"}
     verbs = {
         "bead": {
             *("list", "show", "ready", "blocked", "chain"),
@@ -237,6 +238,10 @@ def test_every_command_that_a_message_names_exists() -> None:
         "journal": {
             *("tail", "verify", "replay", "stats"),
             *("checkpoint", "export", "import", "compact"),
+        },
+        "queue": {
+            *("list", "show", "approve", "reject", "pause", "resume"),
+            *("freeze", "close", "open", "simulate"),
         },
         "workspace": {"list", "show", "clean", "restore"},
     }

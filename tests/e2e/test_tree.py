@@ -133,7 +133,8 @@ def test_the_tree_is_shown_while_a_daemon_runs(new_project: NewProject) -> None:
     tiers = data["children"]
     assert isinstance(tiers, list)
     assert [tier["name"] for tier in tiers] == ["record", "control", "edges"]
-    assert [one["name"] for one in tiers[2]["children"]] == ["socket", "RunWorker a"]
+    edges = [one["name"] for one in tiers[2]["children"]]
+    assert edges == ["socket", "upkeep", "sweep", "RunWorker a"]
 
 
 def test_an_end_that_hangs_is_ended(new_project: NewProject) -> None:

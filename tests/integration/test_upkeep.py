@@ -120,6 +120,25 @@ async def test_a_run_goes_when_its_outcome_is_on_disk(home: Home) -> None:
     assert home.log("one").exists()
 
 
+async def test_nothing_goes_before_the_record_was_read(home: Home) -> None:
+    """Until somebody says which effects are open, every run may be one of them."""
+    folder, log = home.run("one"), home.log("one")
+    upkeep = Upkeep(
+        runs=home.root / "runs",
+        logs=home.root / "logs",
+        limits=LogsConfig(bytes_max=0),
+        live=lambda: home.live,
+        clock=SystemClock(),
+    )
+    upkeep.publish(rows(settled(home.key("one"))))
+    await upkeep.look()
+    assert folder.exists()
+    assert log.exists()
+    upkeep.watch([])
+    await upkeep.look()
+    assert not folder.exists()
+
+
 async def test_a_run_of_an_effect_that_was_requested_since_stays(home: Home) -> None:
     """What was requested while the daemon runs is open until its outcome is on disk."""
     upkeep = home.upkeep()

@@ -6,7 +6,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oya_vcs.adapters.reaper.redaction import (
@@ -75,6 +75,7 @@ def in_pieces(text: bytes, cuts: list[int]) -> bytes:
     return b"".join([*parts, redactor.finish()])
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 10_000), max_size=12))
 def test_cuts_change_nothing(text: str, cuts: list[int]) -> None:
     """Any split of any text gives what the whole gives."""
@@ -82,6 +83,7 @@ def test_cuts_change_nothing(text: str, cuts: list[int]) -> None:
     assert in_pieces(data, cuts) == in_pieces(data, [])
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_byte_by_byte_is_the_same(text: str) -> None:
     """The finest split, too."""
@@ -89,6 +91,7 @@ def test_byte_by_byte_is_the_same(text: str) -> None:
     assert in_pieces(data, list(range(len(data)))) == in_pieces(data, [])
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_no_known_secret_passes(text: str) -> None:
     """Whatever stands around it, a known secret is not in the result, nor is one of its lines."""
@@ -97,6 +100,7 @@ def test_no_known_secret_passes(text: str) -> None:
 
 
 @pytest.mark.parametrize("token", TOKENS, ids=[f"{one[:12]}{len(one)}" for one in TOKENS])
+@settings(deadline=None)
 @given(
     before=st.sampled_from(("", " ", "\n", '"', "'", "=", "\\n", "token: ", "(", "%3D", "é")),
     after=st.sampled_from(("", " ", "\n", '"', ",", "\\n", ")", "&x=1")),
@@ -153,6 +157,7 @@ def test_what_is_no_secret_is_untouched(text: str) -> None:
     assert redact(f"{text}\n", SECRETS) == f"{text}\n"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc ABC 0189 .,:;/+=_-\t\n(){}é"), max_size=400).map("".join))
 def test_text_without_heads_is_untouched(text: str) -> None:
     """No head of a shape and no beginning of a known secret: the same bytes, all of them at
@@ -162,6 +167,7 @@ def test_text_without_heads_is_untouched(text: str) -> None:
     assert redactor.feed(data) == data
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from((*PIECES, *TOKENS, PEM)), max_size=40).map("".join))
 def test_what_is_held_back_is_bounded(text: str) -> None:
     """No more than `look_bytes` wait for what comes, however long the text or the line."""
@@ -202,6 +208,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("form", KEYS)
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 3_000), max_size=6))
 def test_no_private_key_passes(form: str, cuts: list[int]) -> None:
     """A key goes with its last line, in whatever form it was printed, and what follows it stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oya_vcs.core.clocks import BEAT_MS, TRANSPORT_MS_MAX, Clocks, Limits, begun, sentences
@@ -69,6 +69,7 @@ def test_a_beat_of_the_transport_is_no_progress() -> None:
     assert clocks().heard(25_000, transport=False, progress=True).judge(LEASE + 1, LIMITS) is None
 
 
+@settings(deadline=None)
 @given(
     st.integers(-(10**15), 10**15),
     st.integers(0, 10**8),
@@ -92,6 +93,7 @@ def test_a_gap_nobody_watched_is_forgiven_to_every_clock(gap: int, moved: int) -
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["beat", "silence"]), st.integers(0, 10**7)), max_size=30)
 )

@@ -58,7 +58,8 @@ class Upkeep:
         self._runs = runs
         self._logs = logs
         self._limits = limits
-        self._open: set[Key] = set()
+        self._open: set[Key] | None = None
+        """None: nobody has said yet what is open, and nothing may be removed."""
         self._live = live
         self._clock = clock
         self._settled = asyncio.Event()
@@ -66,14 +67,16 @@ class Upkeep:
     def watch(self, open_effects: Iterable[Key]) -> None:
         """Begin anew with these effects, which are open on disk now."""
         self._open = set(open_effects)
+        self._settled.set()
 
     def publish(self, rows: Sequence[Recorded]) -> None:
         """Learn which effects are open on disk, and which are no longer."""
+        open_ = set() if self._open is None else self._open
         for row in rows:
             if isinstance(row.event, Requested):
-                self._open.add(row.event.key)
+                open_.add(row.event.key)
             elif isinstance(row.event, Outcome):
-                self._open.discard(row.event.key)
+                open_.discard(row.event.key)
                 self._settled.set()
 
     async def run(self) -> None:
@@ -93,6 +96,8 @@ class Upkeep:
     async def look(self) -> None:
         """Remove what may go. What cannot be removed stays for the next look."""
         folders = await asyncio.to_thread(lambda: list(_runs_in(self._runs)))
+        if self._open is None:
+            return
         # After the listing: a folder that was there belongs to an effect that was published.
         busy = self._open | set(self._live())
         now_ms = self._clock.now_ms()

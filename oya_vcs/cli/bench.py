@@ -22,6 +22,7 @@ from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.tracker import read_beads
 from oya_vcs.bench import (
     appends,
+    candidates,
     figures,
     parts,
     pool,
@@ -93,6 +94,8 @@ def _run(
 ) -> Iterator[Figure]:
     tools = find_tools(tools_folder(), environment())
     yield from asyncio.run(_overhead(folder, tools, arguments.beads, arguments.rounds, say))
+    say(f"{arguments.beads} candidates, beside git alone")
+    yield from asyncio.run(_candidates(folder / "candidates", tools, arguments.beads))
     say(f"{WISHES} running beads are paused and cancelled")
     yield from asyncio.run(_wishes(folder / "wishes", tools))
     say(f"{arguments.rounds} rounds of {arguments.steps} steps from {workflow.IN_FLIGHT} tasks")
@@ -172,6 +175,13 @@ _FLAGS = {
     "workspace": (),
 }
 """Of each part the flags that say how much of it is measured."""
+
+
+async def _candidates(folder: Path, tools: Tools, count: int) -> list[Figure]:
+    repo = folder / "repo"
+    await make_repository(repo, tools, files=FILES, check="true")
+    environ = user_environment(repo, tools)
+    return await candidates.built(repo, folder / "home", tools, environ, count)
 
 
 async def _overhead(

@@ -28,7 +28,7 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.replay import digest, replay
 from oya_vcs.journal.verify import verify
 
-OF_RUN = ["bead-1", "bead-4", "pause", "cancel", "steps"]
+OF_RUN = ["bead-1", "bead-4", "candidate", "pause", "cancel", "steps"]
 """The figures of `bench run`."""
 OF_RUNTIME = ["message", "restart-child"]
 OF_CORE = [

@@ -212,21 +212,3 @@ async def test_check_does_not_falsify_the_files_of_the_next(
         assert isinstance(event, e.ChecksFinished)
         assert event.reason is None, event.detail
     assert not ran.exists()
-
-
-@pytest.mark.parametrize("repo_kind", ["plain"])
-async def test_files_left_in_a_submodule_are_gone(changes: Changes, tmp_path: Path) -> None:
-    """Git looks at no file in a submodule's folder; what a check left there is gone all the
-    same."""
-    index = tmp_path / "index"
-    changes.git("read-tree", changes.commit("main"), index=index)
-    entry = f"160000 {'1' * 40}\tsub\0".encode()
-    changes.git("update-index", "-z", "--index-info", stdin=entry, index=index)
-    tree = changes.git("write-tree", index=index)
-    head = changes.git("commit-tree", tree, "-p", changes.commit("main"), "-m", "Work")
-    built = await changes.built(CommitId(head))
-    look = 'test -z "$(ls -A sub)"'
-    checks = {"a": "touch sub/evil", "b": f"{look} && git init -q sub", "c": look}
-    event = await changes.forge(checks).do(*changes.check(built.commit), no_report)
-    assert isinstance(event, e.ChecksFinished)
-    assert event.reason is None, event.detail

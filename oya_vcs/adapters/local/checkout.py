@@ -9,10 +9,12 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from oya_vcs.adapters.local.submodules import Part, parts_of
 from oya_vcs.core.ids import CommitId
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Repository
@@ -38,17 +40,19 @@ class Checkout:
     def __init__(self, repository: Repository, folder: Path) -> None:
         self._repository = repository
         self._folder = folder
-        self._objects = ""
+        self._store = Path()
         self.tree = folder / "tree"
 
     async def prepare(self, candidate: CommitId) -> None:
-        """Make `tree` exactly the candidate.
+        """Make `tree` exactly the candidate, with the files of its submodules.
 
         A checkout that does not verify is thrown away and made again. Raises WorldFailed where the
-        commit is not there, and where a new checkout does not verify either.
+        commit, or one of a submodule, is not there, and where a new checkout does not verify
+        either.
         """
-        if not self._objects:
-            self._objects = await self._repository.git("rev-parse", "--git-path", "objects")
+        if not self._store.is_absolute():
+            objects = await self._repository.git("rev-parse", "--git-path", "objects")
+            self._store = Path(objects).parent
         if await asyncio.to_thread(self._usable):
             try:
                 await self._fill(candidate, new=False)
@@ -72,47 +76,54 @@ class Checkout:
     async def _fill(self, candidate: CommitId, *, new: bool) -> None:
         git_dir = await asyncio.to_thread(self._begin, candidate)
         try:
-            # The index is new: all that is there is read and hashed, none of it believed.
-            await self._git(git_dir, "reset", "-q", "--refresh")
-            if not new and SUBMODULE in await asyncio.to_thread((git_dir / "index").read_bytes):
-                raise WorldFailed(f"{candidate} has submodules, whose files git does not look at.")
-            await self._git(git_dir, "checkout-index", "-q", "--all", "--force", "--index")
-            await self._git(git_dir, "clean", "-ffdxq")
-            said = await self._git(
-                *(git_dir, "status", "--porcelain=v2", "--branch", "--ignored", "-z")
-            )
-            if said != f"# branch.oid {candidate}\0# branch.head (detached)\0":
-                raise WorldFailed(
-                    f"The checkout at {self.tree} does not become exactly {candidate}.",
-                    hint="Look at `git status` there; the disk may be full or a file unreadable.",
-                )
+            await self._write(git_dir, Part(self.tree, candidate, self._store), new=new)
             await asyncio.to_thread(git_dir.rename, self.tree / ".git")
         finally:
             await asyncio.to_thread(_remove, git_dir.parent)
 
     def _begin(self, candidate: CommitId) -> Path:
-        """Clear away what killed processes left, and any `.git`; returns a new one that borrows the
-        repository's objects and knows no file yet."""
+        """Clear away what killed processes left, and any `.git`; returns a new one."""
         for left in self._folder.parent.glob(f"{LEFT}{self._folder.name}-*"):
             _remove(left)
         _delete(self.tree / ".git", aside=self._folder)
-        git_dir = _aside(self._folder) / "git"
-        for folder in ("objects/info", "refs/heads", "info"):
-            (git_dir / folder).mkdir(parents=True)
-        (git_dir / "HEAD").write_text(f"{candidate}\n", encoding="utf-8")
-        (git_dir / "config").write_text(CONFIG, encoding="utf-8")
-        (git_dir / "info" / "attributes").write_text(AS_STORED, encoding="utf-8")
-        alternates = git_dir / "objects" / "info" / "alternates"
-        alternates.write_text(f"{self._objects}\n", encoding="utf-8")
-        return git_dir
+        return _git_dir(_aside(self._folder) / "git", candidate, self._store)
 
-    async def _git(self, git_dir: Path, *args: str) -> str:
+    async def _write(self, git_dir: Path, part: Part, *, new: bool) -> None:
+        """Make the files of a folder exactly the part's, and those of its submodules.
+
+        Git looks at no file in a submodule's folder: where there is one, only a new checkout will
+        do.
+        """
+        git = partial(self._git, git_dir, part)
+        # The index is new: all that is there is read and hashed, none of it believed.
+        await git("reset", "-q", "--refresh")
+        linked = SUBMODULE in await asyncio.to_thread((git_dir / "index").read_bytes)
+        if linked and not new:
+            raise WorldFailed(f"{part.commit} has submodules.")
+        await git("checkout-index", "-q", "--all", "--force", "--index")
+        await git("clean", "-ffdxq")
+        said = await git("status", "--porcelain=v2", "--branch", "--ignored", "-z")
+        if said != f"# branch.oid {part.commit}\0# branch.head (detached)\0":
+            raise WorldFailed(
+                f"The checkout at {part.tree} does not become exactly {part.commit}.",
+                hint="Look at `git status` there; the disk may be full or a file unreadable.",
+            )
+        for number, inner in enumerate(await parts_of(git, part) if linked else ()):
+            beside = git_dir.with_name(f"{git_dir.name}-{number}")
+            made = await asyncio.to_thread(_git_dir, beside, inner.commit, inner.store)
+            await self._write(made, inner, new=True)
+            await asyncio.to_thread(made.rename, inner.tree / ".git")
+
+    async def _git(
+        self, git_dir: Path, part: Part, *args: str, env: Mapping[str, str] | None = None
+    ) -> str:
         """Git with that folder for all that it reads: the later `--git-dir` is the one that
         counts."""
-        where = (f"--git-dir={git_dir}", f"--work-tree={self.tree}", "-C", str(self.tree))
+        where = (f"--git-dir={git_dir}", f"--work-tree={part.tree}", "-C", str(part.tree))
+        objects = str(part.store / "objects")
         return await self._repository.git(
             *("-c", "core.logAllRefUpdates=false", *where, *args),
-            env={"GIT_COMMON_DIR": str(git_dir)},
+            env={"GIT_COMMON_DIR": str(git_dir), "GIT_OBJECT_DIRECTORY": objects, **(env or {})},
         )
 
 
@@ -136,6 +147,19 @@ class Checkouts:
                 yield checkout
             finally:
                 self._free.append(checkout)
+
+
+def _git_dir(git_dir: Path, commit: CommitId, store: Path) -> Path:
+    """A new git folder that stands at a commit, borrows the objects of `store` and knows no file
+    yet."""
+    for folder in ("objects/info", "refs/heads", "info"):
+        (git_dir / folder).mkdir(parents=True)
+    (git_dir / "HEAD").write_text(f"{commit}\n", encoding="utf-8")
+    (git_dir / "config").write_text(CONFIG, encoding="utf-8")
+    (git_dir / "info" / "attributes").write_text(AS_STORED, encoding="utf-8")
+    alternates = git_dir / "objects" / "info" / "alternates"
+    alternates.write_text(f"{store / 'objects'}\n", encoding="utf-8")
+    return git_dir
 
 
 def _aside(folder: Path) -> Path:

@@ -86,11 +86,10 @@ def _next_merge(fields: Iterator[str]) -> Merge:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is seen of a base and a head without walking any history: the base's tree, the head's
-    parent where it has exactly one, and whether the root of either `holds_conflict` as jj writes
-    it. What neither has, no merge of them has."""
+    """What is seen of a base and a head without walking any history: the head's parent where it has
+    exactly one, and whether the root of either `holds_conflict` as jj writes it. What neither has,
+    no merge of them has."""
 
-    tree: TreeId
     parent: CommitId | None
     holds_conflict: bool
 
@@ -98,17 +97,16 @@ class Look:
 async def look_at(git: Git, base: CommitId, head: CommitId) -> Look:
     """Look at a base and a head. Of commits that are not there it says nothing: merging them does
     raise."""
-    asked = (f"info {base}^{{tree}}", f"info {head}^1", f"info {head}^2")
+    asked = (f"info {head}^1", f"info {head}^2")
     wanted = (f"contents {base}^{{tree}}", f"contents {head}^{{tree}}")
     said = await git.git(
         "cat-file", "--batch-command", stdin="".join(f"{one}\n" for one in (*asked, *wanted))
     )
-    tree, first, second, *rest = (*said.split("\n", 3), "", "", "")
-    alone = first.endswith("missing") is False and second.endswith("missing")
+    first, second, trees = (*said.split("\n", 2), "", "")[:3]
+    alone = second.endswith(" missing") and not first.endswith(" missing")
     return Look(
-        tree=TreeId(tree.partition(" ")[0]),
         parent=CommitId(first.partition(" ")[0]) if alone else None,
-        holds_conflict=_CONFLICT_ENTRY.search(rest[0]) is not None,
+        holds_conflict=_CONFLICT_ENTRY.search(trees) is not None,
     )
 
 

@@ -57,6 +57,8 @@ class Unresolved:
 
 
 Verdict = Made | Conflicted | Redundant | Unresolved
+Method = Callable[..., Awaitable[Verdict]]
+"""(git, base, effect, merge of base and head, tree of base) -> what came of it."""
 
 
 async def put_onto(
@@ -70,28 +72,27 @@ async def put_onto(
     method = _METHODS.get(effect.method)
     if method is None:
         raise Bug(f"A candidate was asked for by the method {effect.method!r}.")
-    head = effect.head
-    (merged,), look = await _together(merges(git, f"{base} {head}"), look_at(git, base, head))
-    if merged.tree == look.tree:
-        return Redundant(look.tree)
-    if look.holds_conflict:
-        return Unresolved()
-    below = _nothing() if look.parent in known else passed_conflict_trees(git, base, head)
-    # The commit is written while they are looked for: nothing leads to it before that is known.
-    put = method if merged.clean else _conflicted
-    made, passed = await _together(put(git, base, effect, merged, look.tree), below)
-    return Unresolved() if passed else made
+    # What is made while it is looked for is led to by nothing yet.
+    verdict, unresolved = await _together(
+        _put(git, base, effect, method), _unresolved(git, base, effect.head, known)
+    )
+    return Unresolved() if unresolved and not isinstance(verdict, Redundant) else verdict
 
 
-async def _conflicted(
-    git: Git, base: CommitId, effect: BuildCandidate, merged: Merge, there: TreeId
-) -> Verdict:
-    """Nothing is made of a merge that is not clean."""
-    return Conflicted(merged.files)
+async def _put(git: Git, base: CommitId, effect: BuildCandidate, method: Method) -> Verdict:
+    merged, there = await merges(git, f"{base} {effect.head}", f"{base} {base}")
+    if merged.tree == there.tree:
+        return Redundant(there.tree)
+    if not merged.clean:
+        return Conflicted(merged.files)
+    return await method(git, base, effect, merged, there.tree)
 
 
-async def _nothing() -> bool:
-    return False
+async def _unresolved(git: Git, base: CommitId, head: CommitId, known: Container[CommitId]) -> bool:
+    look = await look_at(git, base, head)
+    if look.holds_conflict or look.parent in known:
+        return look.holds_conflict
+    return await passed_conflict_trees(git, base, head)
 
 
 async def _together(*work: Awaitable[Any]) -> list[Any]:
@@ -189,7 +190,7 @@ def _rootless(effect: BuildCandidate, one: Commit) -> WorldFailed:
     )
 
 
-_METHODS: Mapping[str, Callable[..., Awaitable[Verdict]]] = {
+_METHODS: Mapping[str, Method] = {
     "merge": _merged,
     "squash": _squashed,
     "rebase": _rebased,

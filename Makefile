@@ -77,6 +77,7 @@ bench: setup
 chaos: setup
 	@$(PY) -m pytest -n $(JOBS) -m chaos -p tests.chaos.report --chaos-report docs/CHAOS.md \
 	  $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=search tests/properties
 
 dist: setup
 	@rm -rf dist

@@ -8,11 +8,23 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.config import tools_folder
 from oya_vcs.errors import OyaError
 from tests.projects import Project
+
+settings.register_profile(
+    "same",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
+"""The same code is given the same examples, however busy the machine is; `make chaos` searches for
+new ones (`--hypothesis-profile=search`)."""
 
 NewProject = Callable[..., Project]
 

@@ -12,13 +12,12 @@ import pytest
 from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
+from oya_vcs.core.ids import BeadId
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe
 from tests.integration.attempts import Attempt, Untouched, no_report
 from tests.integration.conftest import UserRepo
 
-EFFECT_S = 0.08
-"""A little more than an effect takes here: kills fall into all of it."""
 SETTLED_S = 20.0
 
 
@@ -50,6 +49,18 @@ async def settled(attempt: Attempt, effect: f.Effect) -> e.Event:
             return found
 
 
+async def length_s(user: UserRepo, repository: JjRepository, home: Path) -> float:
+    """How long an effect takes here, when nobody kills it: kills fall into all of it."""
+    took = []
+    for bead in (BeadId("first"), BeadId("second")):
+        attempt = Attempt(user, repository, home, bead=bead)
+        began = time.monotonic()
+        await attempt.create()
+        took.append(time.monotonic() - began)
+        await attempt.remove(None)
+    return min(took)
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_killed_effects_are_finished(
     user_repo: UserRepo, repository: JjRepository, tmp_path: Path, seed: int
@@ -59,22 +70,23 @@ async def test_killed_effects_are_finished(
     chance = random.Random(seed)
     attempt = Attempt(user_repo, repository, tmp_path / "oya-home")
     before = Untouched.of(user_repo)
+    effect_s = await length_s(user_repo, repository, tmp_path / "oya-home")
     creation = attempt.creation()
-    kills = [await killed(attempt, creation, chance.uniform(0, EFFECT_S))]
+    kills = [await killed(attempt, creation, chance.uniform(0, effect_s / 2))]
     made = await settled(attempt, creation)
     assert isinstance(made, e.WorkspaceCreated)
     assert attempt.entries().count(attempt.entry) == 1
 
     (attempt.path / "new").write_text("work\n")
     collection = attempt.collection(made.base)
-    kills += [await killed(attempt, collection, chance.uniform(0, EFFECT_S))]
+    kills += [await killed(attempt, collection, chance.uniform(0, effect_s))]
     result = await settled(attempt, collection)
     assert isinstance(result, e.ResultCollected)
     assert attempt.files_of(result.commit)["new"] == b"work\n"
 
     (attempt.path / "later").write_text("unsaved\n")
     removal = attempt.removal(result.commit)
-    kills += [await killed(attempt, removal, chance.uniform(0, EFFECT_S))]
+    kills += [await killed(attempt, removal, chance.uniform(0, effect_s))]
     removed = await settled(attempt, removal)
     assert isinstance(removed, e.WorkspaceRemoved)
     assert removed.pinned is not None

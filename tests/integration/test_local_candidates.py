@@ -261,7 +261,7 @@ async def test_build_starts_few_processes(changes: Changes) -> None:
     asked = [("jj", "bookmark")]
     for head, programs in (
         (changes.head({"new.txt": "new\n"}), BUILDS),
-        (changes.commit("main"), ["cat-file", "merge-tree", "update-ref"]),
+        (changes.commit("main"), ["cat-file", "merge-tree", "rev-list", "update-ref"]),
         (changes.head({"more.txt": "more\n"}), BUILDS),
         (changes.head({"a": "a\n"}, on=changes.head({"b": "b\n"})), sorted([*BUILDS, "rev-list"])),
     ):

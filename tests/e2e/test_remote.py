@@ -45,7 +45,9 @@ def test_beads_land_at_the_remote_and_here(new_project: NewProject, *, colocate:
     commit, every tree of which was tested; the user is not disturbed."""
     project = new_project(colocate=colocate)
     bare = remote_of(project)
-    beads = [{"id": f"b{n}", "title": "B", "deps": [f"b{n - 1}"] if n else []} for n in range(3)]
+    beads: list[dict[str, object]] = [
+        {"id": f"b{n}", "title": "B", "deps": [f"b{n - 1}"] if n else []} for n in range(3)
+    ]
     ran = project.run(project.beads(*beads), "honest")
     assert ran.code == 0, ran.err
     tip = project.git("rev-parse", "refs/heads/main")

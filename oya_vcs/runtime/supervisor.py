@@ -7,7 +7,7 @@ cancel its siblings); whom it takes with it says the strategy. A supervisor is a
 by its `run`, and gives up by raising. What is decided when a child fails is `core/supervision.py`.
 
     start   in order, each when the one before is ready; the first start is not tried again: what
-            fails it is raised as it is
+            fails it, be it one that was ready and is no more, is raised as it is
     failure stop those whom it affects, last first; wait; start them again, first first
     stop    when `run` is cancelled: all children, last first, each with its own time for that
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -197,24 +197,30 @@ class Supervisor:
             place.become(Status.RUNNING, self._clock.now_ms())
             ready.set()
 
-    async def _start(self, place: _Place) -> bool:
-        """Start it, and return whether it got ready; where it did not, its end is in the queue."""
+    async def _start(self, place: _Place, beside: Iterable[asyncio.Task[None]] = ()) -> bool:
+        """Start it, and return whether it got ready; where it did not, its end is in the queue, or
+        that of one of those `beside` which nobody else looks after meanwhile."""
         task = self._launch(place)
         waiting = asyncio.ensure_future(place.ready.wait())
         try:
-            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, waiting, *beside}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
         return place.ready.is_set()
 
     async def _first_start(self, place: _Place) -> None:
-        if await self._start(place) or place.task is None:
+        """Start it. Those that are up already may end meanwhile, and it may stand on one of them:
+        to wait for it alone would be to wait forever."""
+        up = [one.task for one in self._places.values() if one.task is not None]
+        if await self._start(place, beside=up):
             return
-        error = _end_of(place.task)
-        place.task = None
-        place.error = _noted(_said(error))
-        place.become(Status.FAILED, self._clock.now_ms())
-        raise error
+        for one in self._places.values():
+            if one.task is not None and one.task.done():
+                error = _end_of(one.task)
+                one.task = None
+                one.error = _noted(_said(error))
+                one.become(Status.FAILED, self._clock.now_ms())
+                raise error
 
     # Failing.
 

@@ -230,6 +230,25 @@ async def test_what_fails_the_first_start_is_raised_as_it_is() -> None:
     assert house.node("c").status is Status.FAILED
 
 
+async def test_one_that_ends_while_the_next_waits_for_it_fails_the_first_start() -> None:
+    """The next would never be ready: the engine found damage before the outbox had taken it."""
+    house = House("a")
+
+    async def waits(_ready: Callable[[], None]) -> None:
+        await asyncio.Event().wait()
+
+    children = [house.child("a"), Child(name="b", run=waits)]
+    house.top = house.supervisor("top", REST, children)
+    house.running = asyncio.create_task(house.top.run(lambda: None))
+    await settle()
+    damage = JournalCorrupt("Event 7.")
+    await house.crash("a", damage)
+    assert await house.fallen() is damage
+    assert house.lives == {"a": 1}
+    assert house.node("a").status is Status.FAILED
+    assert house.node("b").status is Status.STOPPED
+
+
 @pytest.mark.parametrize("error", [JournalCorrupt("Event 7."), JournalStopped("Full.")])
 async def test_what_no_restart_mends_goes_to_the_parent_at_once(error: Exception) -> None:
     """Damage, and an outage that is another's to wait out, are not tried again."""

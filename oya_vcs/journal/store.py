@@ -1,6 +1,6 @@
 """The journal's writer: many appends, one thread, one fsync for all that wait (group commit).
 
-`append` encodes, takes the next sequence numbers, chains the rows and puts them on a queue, all at
+`append` encodes, takes the next sequence numbers, chains the rows and hands them over, all at
 once and in the order of calls. The writer thread takes what has gathered, at most `BATCH_ROWS` rows
 or one append, commits it as one transaction, and wakes the event loop once for the batch. Only then
 are the awaitables resolved, in order. One append is never split over two transactions.
@@ -18,7 +18,6 @@ This module does not know what events mean, what time it is, or who reads.
 from __future__ import annotations
 
 import asyncio
-import queue
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -45,6 +44,7 @@ from oya_vcs.journal.driver import (
     open_writer,
     rewrite_log,
 )
+from oya_vcs.journal.inbox import Inbox
 from oya_vcs.journal.lookup import KeyLookup
 from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.schema import HighWater, checked_tail, create
@@ -98,11 +98,11 @@ class SqliteJournal:
         self._chain = Chain(mark)
         self._mark = mark
         """The last row that was committed."""
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._inbox: Inbox[_Waiting] = Inbox()
         self._refusal: _Refusal | None = None
         self._closed = False
         self._ending = False
-        """The writer has met the end of the queue."""
+        """The writer has met the end of its inbox."""
         self._unfolded_rows = 0
         self._unfolded_commits = 0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
@@ -133,7 +133,7 @@ class SqliteJournal:
         append = self._chain.append(at_ms, rows, (beads or ()) if keeps else None)
         self._keeps_beads = keeps
         seqs = range(first, first + len(rows))
-        self._queue.put((append, future, tuple(map(Recorded, seqs, repeat(at_ms), events))))
+        self._inbox.put((append, future, tuple(map(Recorded, seqs, repeat(at_ms), events))))
         return future
 
     async def refill(self, beads: Iterable[BeadRow]) -> None:
@@ -148,7 +148,7 @@ class SqliteJournal:
             raise self._refusal()
         self._keeps_beads = True
         append = self._chain.append(0, (), list(beads))._replace(anew=True)
-        self._queue.put((append, future, ()))
+        self._inbox.put((append, future, ()))
         await future
 
     async def find(self, key: str) -> Recorded | None:
@@ -179,8 +179,9 @@ class SqliteJournal:
         self._closed = True
         self._lookup.close()
         if self._thread.is_alive():
-            self._queue.put(None)
+            self._inbox.end()
             self._thread.join()
+            self._inbox.close()
 
     # Below runs on the writer thread only.
 
@@ -197,7 +198,7 @@ class SqliteJournal:
                 self._refuse_until_closed()
 
     def _serve(self) -> None:
-        """Commit until the end of the queue, or until the journal takes no more.
+        """Commit until the end of the inbox, or until the journal takes no more.
 
         What gathered while a batch was synced is made ready before the event loop hears of that
         batch: the loop is busy from then on, and the disk need not wait for it.
@@ -223,18 +224,16 @@ class SqliteJournal:
         waiting: list[_Waiting] = []
         rows = 0
         while rows < BATCH_ROWS and not self._ending and self._refusal is None:
-            if self._queue.empty() and (waiting or not wait):
+            if self._inbox.is_empty and (waiting or not wait):
                 break
-            try:
-                item = self._queue.get(timeout=IDLE_S if self._unfolded_commits else None)
-            except queue.Empty:
-                self._fold()
-                continue
-            if item is None:
-                self._ending = True
-            else:
+            item = self._inbox.get(IDLE_S if self._unfolded_commits else None)
+            if item is not None:
                 waiting.append(item)
                 rows += len(item[0].rows)
+            elif self._inbox.ended:
+                self._ending = True
+            else:
+                self._fold()
         if not waiting:
             return None
         try:
@@ -329,7 +328,7 @@ class SqliteJournal:
     def _refuse_until_closed(self) -> None:
         if self._refusal is None:
             self._refusal = self._death()
-        while (item := self._queue.get()) is not None:
+        while (item := self._inbox.get()) is not None:
             _settle((item,), self._refusal)
 
 

@@ -14,7 +14,7 @@ const installed = createRequire(`${process.cwd()}/package.json`);
 const restate = await import(pathToFileURL(installed.resolve("@restatedev/restate-sdk")));
 
 const work = (restate.service ?? restate.default.service)({
-  name: "work",
+  name: "steps",
   handlers: {
     run: async (ctx, number) => {
       let last = "";

@@ -22,6 +22,7 @@ from oya_vcs.core.explain import explain
 from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.merge import Change, MergeRules, Stage
+from oya_vcs.core.queue_words import QueueVerb, Word, hear
 from oya_vcs.core.spec import BeadSpec
 from tests.merging import Place, Scene, push
 
@@ -170,7 +171,8 @@ class Dice:
         """Somebody says something about a change, or does something to it."""
         names: dict[str, Any] = {"bead": change.bead, "change": change.id}
         chance = self.dice.random()
-        if chance < 0.6:
+        here = change.target in {"", self.scene.world.repos[change.repo].target}
+        if chance < 0.6 and here:
             priority = self.dice.choice((None, 0, 3))
             return e.ChangeApproved(**names, head=change.head, by="ann", priority=priority)
         if chance < 0.7:
@@ -178,10 +180,7 @@ class Dice:
         if chance < 0.75:
             return e.ChangeClosed(**names, by="ann")
         message = self.dice.choice((change.message, "Another\n\nOya-Change: " + change.id + "\n"))
-        target = self.dice.choice((change.target, "other"))
-        return e.ChangeAmended(
-            **names, head=change.head, tree=change.head_tree, target=target, message=message
-        )
+        return _amended(change, target=self.dice.choice((change.target, "other")), message=message)
 
     # --- The end ----------------------------------------------------------------------------------
 
@@ -193,11 +192,7 @@ class Dice:
                 scene.take(e.QueueResumed(repo=repo, unpaused=True), repo=repo)
                 scene.take(e.TreeClosed(repo=repo, by="ann", above=None, reason=""), repo=repo)
                 for one in list(scene.world.repos[repo].queue.unapproved):
-                    change = scene.world.changes[one]
-                    word = e.ChangeApproved(
-                        bead=change.bead, change=one, head=change.head, by="ann"
-                    )
-                    scene.take(word, repo=repo)
+                    self._approve(scene.world.changes[one])
             while scene.pending:
                 scene.carry_out(self.dice.choice(list(scene.pending)))
             left = any(scene.world.repos[one].queue.members for one in scene.places)
@@ -205,6 +200,16 @@ class Dice:
                 return
             scene.now_ms += 100_000
             self._tick()
+
+    def _approve(self, change: Change) -> None:
+        """As it is, if only it is for the branch that the queue lands on."""
+        scene = self.scene
+        if change.target not in {"", scene.world.repos[change.repo].target}:
+            scene.take(_amended(change, target="main"), repo=change.repo)
+        word = Word(verb=QueueVerb.APPROVE, change=change.id, who="ann")
+        event = hear(scene.world, word).event
+        if event is not None:
+            scene.take(event, repo=change.repo)
 
     def _check(self) -> None:
         scene = self.scene
@@ -229,6 +234,18 @@ class Dice:
         kinds = e.Landed | e.LandedWith | e.FoundLanded
         landed = [row.event.change for row in scene.rows if isinstance(row.event, kinds)]
         assert len(landed) == len(set(landed)), "a change landed twice"
+
+
+def _amended(change: Change, *, target: str, message: str = "") -> e.ChangeAmended:
+    """Somebody lets it go to a branch, perhaps with another message."""
+    return e.ChangeAmended(
+        bead=change.bead,
+        change=change.id,
+        head=change.head,
+        tree=change.head_tree,
+        target=target,
+        message=message or change.message,
+    )
 
 
 def main(seed: int) -> None:

@@ -1,4 +1,5 @@
-"""A merge queue to talk to: the real core, over a repository in memory, with nobody in a hurry.
+"""A merge queue to talk to: the real core, with nobody in a hurry, over a repository in memory (or
+on disk: `tests/scenarios`).
 
 `Scene` takes facts as the engine does and keeps the rows. What is asked for waits until somebody
 carries it out: `settle` does everything but the checks, which the test speaks for (`passes`,
@@ -8,7 +9,7 @@ carries it out: `settle` does everything but the checks, which the test speaks f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 
 from oya_vcs.adapters.memory import Files, MemoryPerformer, Outside, Work, new_outside
@@ -26,7 +27,7 @@ from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import World
 from oya_vcs.journal.replay import digest, replay
-from oya_vcs.ports import Probe, Recorded
+from oya_vcs.ports import Performer, Probe, Recorded
 
 DECISIONS_MAX = 5_000
 """More decisions from one fact mean that the plan goes in circles."""
@@ -52,8 +53,8 @@ class Place:
     """Bead -> what its worker writes (by default a file of its own)."""
     bad: set[str] = field(default_factory=set)
     """Beads whose file no check lets pass."""
-    flakes: Counter[str] = field(default_factory=Counter)
-    """Bead -> how many tests fail without reason while its file is the newest."""
+    clashes: list[set[str]] = field(default_factory=list)
+    """Files that no check lets pass together."""
     landings: Counter[ChangeId] = field(default_factory=Counter)
     told: dict[str, list[str]] = field(default_factory=dict)
     """Bead -> the feedback that each of its workers got."""
@@ -66,21 +67,39 @@ class Place:
 
     def check(self, files: Files) -> str:
         """What a check finds wrong."""
-        found = [one for one in sorted(self.bad) if f"{one}.txt" in files]
-        return f"{found[0]}.txt is bad" if found else ""
+        found = [f"{one}.txt" for one in sorted(self.bad) if f"{one}.txt" in files]
+        found += [" with ".join(sorted(one)) for one in self.clashes if one <= set(files)]
+        return f"{found[0]} is bad" if found else ""
+
+    def performer(self) -> Performer:
+        """Who carries effects out, as a new daemon makes it."""
+        return MemoryPerformer(self.outside, worker=self.work, check=self.check)
+
+    def wait(self, doing: Coroutine[None, None, e.Event | Probe]) -> e.Event | Probe:
+        """What comes of something that is done here."""
+        return sync(doing)
+
+    def push(self, name: str) -> CommitId:
+        """Somebody pushes a commit with a file of this name on top of the target."""
+        return push(self.outside, name)
 
 
 class Scene:
     """One daemon over one or more repositories, by whose word everything happens."""
 
     def __init__(
-        self, *places: RepoId, attempts_max: int = 1, rules: MergeRules | None = None
+        self,
+        *places: RepoId,
+        attempts_max: int = 1,
+        rules: MergeRules | None = None,
+        place: Callable[[Policy], Place] = Place,
     ) -> None:
         self.rows: list[Recorded] = []
         self.world = World()
         self.now_ms = 1_700_000_000_000
         self.pending: dict[Key, f.Effect] = {}
         self.places: dict[RepoId, Place] = {}
+        self._performers: dict[RepoId, Performer] = {}
         self._probe: set[Key] = set()
         self._unique: set[str] = set()
         for repo in places or (RepoId("repo"),):
@@ -91,7 +110,8 @@ class Scene:
                 backoff_ms=1_000,
                 merge=rules or MergeRules(),
             )
-            self.places[repo] = Place(policy)
+            self.places[repo] = place(policy)
+            self._performers[repo] = self.places[repo].performer()
             self.take(e.RepoRegistered(repo=repo, path="/memory", target="main"), repo=repo)
 
     # --- The daemon -------------------------------------------------------------------------------
@@ -145,14 +165,15 @@ class Scene:
         self.world = again
         self.pending = dict(again.open)
         self._probe = set(again.open)
+        self._performers = {repo: place.performer() for repo, place in self.places.items()}
 
     def outcome(self, key: Key) -> e.Event:
         """Carry an effect out, or find that it was, and return what became of it."""
         effect = self.pending[key]
         place = self.places[effect.repo]
-        performer = MemoryPerformer(place.outside, worker=place.work, check=place.check)
+        performer = self._performers[effect.repo]
         if key in self._probe:
-            found = sync(performer.probe(key, effect))
+            found = place.wait(performer.probe(key, effect))
             if isinstance(found, e.Event):
                 return found
         self._probe.add(key)
@@ -161,7 +182,7 @@ class Scene:
         async def report(fact: e.Event) -> None:
             self.take(fact, repo=effect.repo)
 
-        event = sync(performer.do(key, effect, report))
+        event = place.wait(performer.do(key, effect, report))
         assert isinstance(event, e.Event)
         if isinstance(event, e.Landed) and place.outside.target != before:
             self._look_at(place, before, event)
@@ -293,7 +314,7 @@ class Scene:
 
     def push(self, name: str = "theirs") -> CommitId:
         """Somebody else pushes a commit to the target."""
-        return push(self.here.outside, name)
+        return self.here.push(name)
 
     def wait(self, ms: int) -> None:
         """Time passes, and what it lets happen happens."""

@@ -105,7 +105,13 @@ def _approve(world: World, change: Change, word: Word) -> Heard:
             f"Change {change.id} is at {change.head}, not at {word.head}.",
             "Look at what it is now, and approve that.",
         )
-    waits = change.id in world.repos[change.repo].queue.unapproved
+    repo = world.repos[change.repo]
+    if change.target not in {"", repo.target}:
+        raise InputInvalid(
+            f"Change {change.id} is for {change.target}, and this queue lands on {repo.target}.",
+            f"Let it be for {repo.target} again, then approve it.",
+        )
+    waits = change.id in repo.queue.unapproved
     if not waits and word.priority in {None, change.priority}:
         return Heard(change.repo, None, f"Change {change.id} is approved at {change.head}.")
     event = e.ChangeApproved(

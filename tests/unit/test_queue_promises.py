@@ -53,7 +53,7 @@ def test_promise_2_landing_is_a_swap_from_the_tested_base_and_a_moved_target_mea
 )
 def test_promise_3_only_what_was_approved_lands(what: str, reason: str) -> None:
     """Another commit, tree, branch or message ends the approval, with one notice; approved as it
-    is now it lands. Saying what is so already changes nothing."""
+    is now it lands, on this branch only. Saying what is so already changes nothing."""
     talk = Scene(rules=MergeRules(window_max=2))
     talk.submit("a", "b")
     change = talk.change("a")
@@ -80,9 +80,14 @@ def test_promise_3_only_what_was_approved_lands(what: str, reason: str) -> None:
     talk.settle()
     dropped = talk.of(e.ApprovalDropped)
     assert [str(getattr(one, "reason", "")) for one in dropped] == [reason]
+    word = Word(verb=QueueVerb.APPROVE, change="a", who="ann", head=str(now["head"]))
+    if what == "target":  # this queue lands on one branch only
+        with pytest.raises(InputInvalid, match="and this queue lands on main"):
+            hear(talk.world, word)
+        talk.take(same)
+        talk.settle()
     if what == "head":  # what somebody else pushed, nobody approves by itself
         assert "Waits for an approval" in talk.says("a")
-        word = Word(verb=QueueVerb.APPROVE, change="a", who="ann", head=str(now["head"]))
         event = hear(talk.world, word).event
         assert event is not None
         talk.take(event)

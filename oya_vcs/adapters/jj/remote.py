@@ -123,11 +123,12 @@ class GitRemote:
             return Ended(-1, "", f"It did not end within {REMOTE_MS_MAX // 1000} s.")
 
     def _rejected(self, summary: str, ended: Ended) -> Refused:
-        """What the line of `--porcelain` says, with what the remote says of it."""
+        """What the remote says of it, with what the line of `--porcelain` says: of a text that may
+        be long people are shown the first line."""
         if _STALE.search(summary):
             return Refused(Refusal.STALE, summary)
         words = [line for line in ended.err.splitlines() if line.startswith("remote:")]
-        said = "\n".join([summary, *(line.removeprefix("remote:").strip() for line in words)])
+        said = "\n".join([*(line.removeprefix("remote:").strip() for line in words), summary])
         return Refused(Refusal.DECLINED, self._plain(said))
 
     def _refused(self, ended: Ended) -> Refused:

@@ -170,11 +170,12 @@ def _suspect(
 def _unapprove(
     world: World, change: Change, move: moves.Unapprove, at_ms: int, policy: Policy
 ) -> Decisions:
-    """Where nobody has to approve, what a worker made of the bead is approved again, on its new
-    target; what somebody else pushed is not."""
+    """Where nobody has to approve, what a worker made of the bead is approved again; what somebody
+    else pushed is not, nor what is for another branch now than the queue lands on."""
     yield e.ApprovalDropped(bead=change.bead, change=change.id, reason=move.reason)
     bead = world.bead(change.bead)
-    if policy.merge.approval == "auto" and change.head == bead.commit:
+    here = change.target in {"", world.repos[change.repo].target}
+    if policy.merge.approval == "auto" and change.head == bead.commit and here:
         yield e.ChangeApproved(bead=bead.id, change=change.id, head=change.head, by="auto")
 
 

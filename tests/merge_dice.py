@@ -11,6 +11,7 @@ end or says what it waits for.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -22,9 +23,10 @@ from oya_vcs.core.explain import explain
 from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.merge import Change, MergeRules, Stage
+from oya_vcs.core.policy import Policy
 from oya_vcs.core.queue_words import QueueVerb, Word, hear
 from oya_vcs.core.spec import BeadSpec
-from tests.merging import Place, Scene, push
+from tests.merging import Place, Scene
 
 STEPS = 90
 """Moves of the dice before everybody goes home and the queue works off what is left."""
@@ -47,10 +49,10 @@ def rules_by(dice: Random) -> MergeRules:
 class Dice:
     """One seed's story."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, place: Callable[[Policy], Place] = Place) -> None:
         self.dice = Random(seed)
         repos = [RepoId(f"repo-{n}") for n in range(self.dice.choice((1, 2)))]
-        self.scene = Scene(*repos, attempts_max=2, rules=rules_by(self.dice))
+        self.scene = Scene(*repos, attempts_max=2, rules=rules_by(self.dice), place=place)
         self._made = 0
 
     def run(self) -> Scene:
@@ -139,13 +141,13 @@ class Dice:
     def _outside(self) -> None:
         """Somebody pushes, or forces the target back; it is noticed at once, or later."""
         place = self._place()
-        outside, repo = place.outside, place.policy.repo
+        repo = place.policy.repo
         self._made += 1
         if self.dice.random() < 0.5:
-            moved = push(outside, f"theirs-{self._made}")
+            place.push(f"theirs-{self._made}")
         else:
-            outside.move_target(self.dice.choice(outside.tips[-3:]))
-            moved = outside.tips[-1]
+            place.move(self.dice.choice(place.outside.tips[-3:]))
+        moved = place.outside.tips[-1]
         if self.dice.random() < 0.5:
             self.scene.take(e.TargetMoved(repo=repo, commit=moved), repo=repo)
 
@@ -188,7 +190,8 @@ class Dice:
         """Nobody stands in the way any more: whatever can come to its end does."""
         scene = self.scene
         for _ in range(60):
-            for repo in scene.places:
+            for repo, place in scene.places.items():
+                place.mend()
                 scene.take(e.QueueResumed(repo=repo, unpaused=True), repo=repo)
                 scene.take(e.TreeClosed(repo=repo, by="ann", above=None, reason=""), repo=repo)
                 for one in list(scene.world.repos[repo].queue.unapproved):
@@ -254,11 +257,16 @@ def main(seed: int) -> None:
     try:
         story.run()
     finally:
-        for row in story.scene.rows:
-            event = row.event
-            effect = f" {type(event.effect).__name__}" if isinstance(event, e.Requested) else ""
-            subject = f"{row.seq:>5} {row.at_ms % 10_000_000:>8} {event.subject:<8}"
-            sys.stdout.write(f"{subject} {type(event).__name__}{effect}\n")
+        tell(story.scene)
+
+
+def tell(scene: Scene) -> None:
+    """What happened, a line an event."""
+    for row in scene.rows:
+        event = row.event
+        effect = f" {type(event.effect).__name__}" if isinstance(event, e.Requested) else ""
+        subject = f"{row.seq:>5} {row.at_ms % 10_000_000:>8} {event.subject:<8}"
+        sys.stdout.write(f"{subject} {type(event).__name__}{effect}\n")
 
 
 if __name__ == "__main__":

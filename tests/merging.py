@@ -55,7 +55,6 @@ class Place:
     """Beads whose file no check lets pass."""
     clashes: list[set[str]] = field(default_factory=list)
     """Files that no check lets pass together."""
-    landings: Counter[ChangeId] = field(default_factory=Counter)
     told: dict[str, list[str]] = field(default_factory=dict)
     """Bead -> the feedback that each of its workers got."""
 
@@ -81,7 +80,20 @@ class Place:
 
     def push(self, name: str) -> CommitId:
         """Somebody pushes a commit with a file of this name on top of the target."""
-        return push(self.outside, name)
+        assert self.outside.target is not None
+        files = {**self.outside.commits[self.outside.target].files, name: "by hand"}
+        self.move(self.outside.commit(files, (self.outside.target,), f"Add {name}"))
+        return self.outside.tips[-1]
+
+    def move(self, commit: CommitId | None) -> None:
+        """Somebody moves the target by force, or deletes it."""
+        if commit is None:
+            self.outside.target = None
+        else:
+            self.outside.move_target(commit)
+
+    def mend(self) -> None:
+        """The user does what the queue asks for where the target was moved by force."""
 
 
 class Scene:
@@ -190,19 +202,17 @@ class Scene:
 
     def _look_at(self, place: Place, before: CommitId | None, event: e.Landed) -> None:
         """Promises 1 and 2, at the moment of every landing: from the tip that was there to a tree
-        that was tested; and no change a second time."""
+        that was tested; and no change is in the target's history a second time."""
         outside = place.outside
         assert before == event.base
         assert outside.tree(event.commit) in outside.tested, "an untested tree is on the target"
         if place.policy.merge.method == "rebase":
             return  # after a force-push a head may bring commits of others, in their own names
-        one: CommitId | None = event.commit
-        while one is not None and one != event.base:
-            commit = outside.commits[one]
-            change = change_of(commit.message)
-            place.landings[change] += 1
-            assert place.landings[change] == 1, f"{change} landed twice"
-            one = commit.parents[0] if commit.parents else None
+        line = [outside.commits[event.commit]]
+        while line[-1].parents:
+            line.append(outside.commits[line[-1].parents[0]])
+        landed = Counter(change_of(one.message) for one in line if "\nOya-" in one.message)
+        assert not landed or max(landed.values()) == 1, f"landed twice: {landed}"
 
     def carry_out(self, key: Key, *events: e.Event) -> None:
         """Carry an effect out and record what became of it (or `events` instead)."""
@@ -326,14 +336,6 @@ class Scene:
     def of(self, kind: type[e.Event]) -> list[e.Event]:
         """The events of a kind."""
         return [row.event for row in self.rows if isinstance(row.event, kind)]
-
-
-def push(outside: Outside, name: str) -> CommitId:
-    """Somebody pushes a commit with a file of this name on top of the target."""
-    assert outside.target is not None
-    files = {**outside.commits[outside.target].files, name: "by hand"}
-    outside.move_target(outside.commit(files, (outside.target,), f"Add {name}"))
-    return outside.tips[-1]
 
 
 def change_of(message: str) -> ChangeId:

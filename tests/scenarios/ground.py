@@ -116,6 +116,10 @@ class Ground:
         self.run(git, "init", "-q", "--bare", "-b", "main", str(self.bare))
         self.at_remote("config", "core.logAllRefUpdates", "always")
         self.at_remote("config", "receive.denyDeleteCurrent", "ignore")
+        for config in (self.git, self.at_remote):  # nothing goes on behind anybody's back
+            config("config", "gc.auto", "0")
+            config("config", "maintenance.auto", "false")
+            config("config", "receive.autogc", "false")
         self.git("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
         self.git("push", "-q", str(self.bare), "refs/heads/main", who=OLGA)
 

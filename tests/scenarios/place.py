@@ -46,6 +46,11 @@ class RealPlace(Place):
         """Wait for real programs."""
         return self.ground.runner.run(doing)
 
+    def mend(self) -> None:
+        """The user takes what the remote has, where the queue asks for that."""
+        self.ground.jj("git", "fetch", "--remote", "origin")
+        self.ground.jj("bookmark", "set", "main", "-r", "main@origin", "--allow-backwards")
+
     def push(self, name: str) -> CommitId:
         """Olga pushes a file of this name to the remote's main."""
         tip = self.ground.main()

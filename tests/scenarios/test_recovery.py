@@ -22,6 +22,24 @@ def test_dead_after_any_effect_before_anybody_heard_of_it(town: Open, kind: type
     assert here.main.pins == []
 
 
+def test_a_landing_that_nobody_heard_of_and_somebody_took_back_is_not_made_again(
+    town: Open,
+) -> None:
+    """The daemon dies when it has landed, and the remote is set back before the next life: that one
+    says so, and waits for its user's word."""
+    here = town()
+    first = here.main.tip
+    here.workers.finish("a")
+    here.ci.reports("a")
+    here.daemon.dies_after(f.Land, then=lambda: here.olga.sets_main_to(first))
+    assert here.main.tip == first
+    here.queue.says("a", "has what `main` at origin")
+    here.people.take_what_the_remote_has()
+    here.people.resume()
+    here.ci.runs_all()
+    here.queue.lands("a")
+
+
 def test_dead_before_and_after_every_single_effect(town: Open) -> None:
     """It takes longer, and comes to the same."""
     here = town(window=2)

@@ -7,6 +7,7 @@ product what a `Scene` has.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from oya_vcs.core import effects as f
@@ -246,9 +247,7 @@ class People:
 
     def take_what_the_remote_has(self) -> None:
         """The way out that the queue names where the remote was set back."""
-        self.place.ground.jj("git", "fetch", "--remote", "origin")
-        move = ("bookmark", "set", "main", "-r", "main@origin", "--allow-backwards")
-        self.place.ground.jj(*move)
+        self.place.mend()
 
     def _say(self, verb: QueueVerb, **fields: object) -> None:
         word = Word(verb=verb, who="ann", **fields)  # type: ignore[arg-type]
@@ -420,7 +419,9 @@ class Daemon:
             self.scene.carry_out(key)
         assert dies_after is None, "no such effect was asked for"
 
-    def dies_after(self, kind: type[f.Effect]) -> None:
-        """What is asked for of this kind is done, and nobody hears of it; then it comes back."""
+    def dies_after(self, kind: type[f.Effect], *, then: Callable[[], None] = lambda: None) -> None:
+        """What is asked for of this kind is done, and nobody hears of it; something may happen
+        before it comes back."""
         self.scene.outcome(next(key for key, it in self.scene.pending.items() if type(it) is kind))
+        then()
         self.dies()

@@ -113,7 +113,8 @@ class Upstream:
         here = await self._target.agreed()
         if isinstance(here, Blocked):
             return here
-        if not await self._target.contains(effect.commit, here.commit):
+        # Also where that is the very commit: it was landed, unheard, and set back by somebody.
+        if not await self._target.contains(effect.base, here.commit):
             return self._apart(here.commit, effect.base)
         branch = await self._target.branch()
         return None if branch is None else await self._target.in_the_way(branch)

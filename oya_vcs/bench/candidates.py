@@ -1,4 +1,5 @@
-"""What a candidate costs beside the three git programs that nobody can do without.
+"""What plan and candidate of a change cost beside the three git programs that nobody can do
+without.
 
 Both are measured turn by turn on one repository, which somebody else makes. Must not know what is
 done with the figure.
@@ -14,6 +15,7 @@ from oya_vcs.adapters.jj.program import run_program
 from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.toolbox import Tools
+from oya_vcs.bench import planning
 from oya_vcs.bench.figures import Figure, median
 from oya_vcs.core.effects import BuildCandidate, effect_key
 from oya_vcs.core.events import CandidateBuilt, Event
@@ -29,7 +31,8 @@ WARM = 2
 async def built(
     repo: Path, home: Path, tools: Tools, environ: dict[str, str], count: int
 ) -> list[Figure]:
-    """The candidates of `count` changes on the tip of main, and the same commits made bare."""
+    """Plans and candidates of `count` changes on the tip of main, and the same commits made
+    bare."""
     programs = Programs(
         jj=tools.jj, git=tools.git, path=environ["PATH"], home=home / "jj", user=environ
     )
@@ -47,6 +50,7 @@ async def built(
     )
     bare = _Bare(str(tools.git), repository, environ)
     tip = await bare.run("rev-parse", "refs/heads/main")
+    plan = planning.plan_of(planning.line_of(planning.MANY))
     ours, theirs = list[float](), list[float]()
     for number in range(WARM + count):
         head = await bare.head(tip, number)
@@ -60,6 +64,7 @@ async def built(
             made_at_ms=1_700_000_000_000,
         )
         begin = stopwatch()
+        plan()
         event = await forge.do(effect_key(effect), effect, _nothing_told)
         ours.append(stopwatch() - begin)
         if not isinstance(event, CandidateBuilt):
@@ -72,11 +77,11 @@ async def built(
     return [
         Figure(
             name="candidate",
-            what="a candidate for one change (time)",
+            what="plan and candidate of a change; baseline: the three git programs (time)",
             ours=f"{1000 * median(ours):.1f} ms",
             baseline=f"{1000 * median(theirs):.1f} ms",
             ratio=ratio,
-            wanted=f"at most {RATIO_MAX:g}",
+            wanted=f"≤ {RATIO_MAX:g}",
             met=ratio <= RATIO_MAX,
         )
     ]

@@ -25,6 +25,7 @@ from oya_vcs.bench import (
     candidates,
     figures,
     parts,
+    planning,
     pool,
     replays,
     scheduling,
@@ -94,12 +95,21 @@ def _run(
 ) -> Iterator[Figure]:
     tools = find_tools(tools_folder(), environment())
     yield from asyncio.run(_overhead(folder, tools, arguments.beads, arguments.rounds, say))
-    say(f"{arguments.beads} candidates, beside git alone")
-    yield from asyncio.run(_candidates(folder / "candidates", tools, arguments.beads))
     say(f"{WISHES} running beads are paused and cancelled")
     yield from asyncio.run(_wishes(folder / "wishes", tools))
     say(f"{arguments.rounds} rounds of {arguments.steps} steps from {workflow.IN_FLIGHT} tasks")
     yield from workflow.steps(folder, arguments.steps, arguments.rounds)
+
+
+def _queue(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    say(f"{arguments.beads} candidates, beside git alone")
+    tools = find_tools(tools_folder(), environment())
+    yield from asyncio.run(_candidates(folder / "candidates", tools, arguments.beads))
+    say(f"{arguments.rounds} rounds of {planning.PLANS:,} plans")
+    yield from planning.planned(arguments.rounds)
+    yield from planning.green()
 
 
 def _pool(
@@ -160,6 +170,7 @@ def _workspace(
 
 _PARTS = {
     "run": _run,
+    "queue": _queue,
     "pool": _pool,
     "journal": _journal,
     "core": _core,
@@ -168,6 +179,7 @@ _PARTS = {
 }
 _FLAGS = {
     "run": ("beads", "steps"),
+    "queue": ("beads",),
     "pool": (),
     "journal": ("events", "rows"),
     "core": ("graph",),

@@ -330,6 +330,7 @@ def _bench(commands: Commands) -> None:
         "bench",
         "measure oya-vcs against what it stands on, side by side",
         "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
+        "queue: plan and candidate of a change against bare git; plans of a long queue.\n"
         "pool: runs under the reaper against bare processes.\n"
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
         " SQLite loops.\n"
@@ -340,12 +341,12 @@ def _bench(commands: Commands) -> None:
     bench.add_argument(
         "what",
         nargs="?",
-        choices=("all", "run", "pool", "journal", "core", "runtime", "workspace"),
+        choices=("all", "run", "queue", "pool", "journal", "core", "runtime", "workspace"),
         default="all",
         help="(all)",
     )
     for flag, default, what in (
-        ("--beads", 60, "beads of `run`, over its rounds"),
+        ("--beads", 60, "beads of `run`, over its rounds; changes of `queue`"),
         ("--steps", 20_000, "steps of `run`"),
         ("--events", 200_000, "events of the replay"),
         ("--rows", 500_000, "events before the last appends"),

@@ -28,8 +28,10 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.replay import digest, replay
 from oya_vcs.journal.verify import verify
 
-OF_RUN = ["bead-1", "bead-4", "candidate", "pause", "cancel", "steps"]
+OF_RUN = ["bead-1", "bead-4", "pause", "cancel", "steps"]
 """The figures of `bench run`."""
+OF_QUEUE = ["candidate", "plan", "green"]
+"""The figures of `bench queue`."""
 OF_RUNTIME = ["message", "restart-child"]
 OF_CORE = [
     "bead-finished",
@@ -169,7 +171,7 @@ def test_the_command_measures_and_judges(
     """`bench journal` answers with every figure of the record that the repository's gate judges,
     writes its table, leaves nothing behind, and fails at a gate that nothing can pass."""
     names = set(json.loads(GATE.read_text())["figures"])
-    names -= {*OF_RUN, *OF_POOL, *OF_RUNTIME, *OF_CORE}
+    names -= {*OF_RUN, *OF_QUEUE, *OF_POOL, *OF_RUNTIME, *OF_CORE}
     gate = tmp_path / "gate.json"
     gate.write_text(json.dumps({"figures": {name: {"at_most": 0} for name in names}}))
     figures = tmp_path / "figures.md"
@@ -184,16 +186,20 @@ def test_the_command_measures_and_judges(
 
 
 @pytest.mark.usefixtures("tools")
-def test_whole_beads_are_measured_and_judged(tmp_path: Path) -> None:
-    """`bench run`, as a process: its figures are the others that the gate judges."""
-    argv = [sys.executable, "-m", "oya_vcs", "--json", "bench", "run", *SMALL]
+@pytest.mark.parametrize(("part", "figures"), [("run", OF_RUN), ("queue", OF_QUEUE)])
+def test_what_needs_jj_and_git_is_measured_and_judged(
+    tmp_path: Path, part: str, figures: list[str]
+) -> None:
+    """`bench run` and `bench queue`, as a process: their figures are the others that the gate
+    judges."""
+    argv = [sys.executable, "-m", "oya_vcs", "--json", "bench", part, *SMALL]
     ran = subprocess.run(
         [*argv, "--dir", str(tmp_path)], capture_output=True, check=False, text=True
     )
     assert ran.returncode == 0, ran.stderr
     found = [one["name"] for one in json.loads(ran.stdout)["data"]["figures"]]
-    assert found == OF_RUN
-    assert set(OF_RUN) <= set(json.loads(GATE.read_text())["figures"])
+    assert found == figures
+    assert set(figures) <= set(json.loads(GATE.read_text())["figures"])
 
 
 def test_runs_are_measured_and_judged(

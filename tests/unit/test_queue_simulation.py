@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from oya_vcs.bench.planning import line_of
 from oya_vcs.bench.queueing import Setting, simulate
-from oya_vcs.core.ids import BeadId, ChangeId, CommitId, RepoId
-from oya_vcs.core.merge import Change, MergeQueue, MergeRules
+from oya_vcs.core.ids import ChangeId, CommitId
+from oya_vcs.core.merge import Change, MergeRules
 from oya_vcs.core.merge.adaptive import batch, break_even_ppm, learnt, worth_ppm
 from oya_vcs.core.merge.moves import Build
 from oya_vcs.core.merge.plan import next_move
@@ -122,22 +123,9 @@ class Counting(Mapping[ChangeId, Change]):
 
 def looked_at(queued: int) -> int:
     """How many changes a plan looks at with a full window and so many in line."""
-    queue, changes = MergeQueue(), {}
-    for number in range(queued):
-        name = ChangeId(f"c{number}")
-        head = CommitId(f"h{number}")
-        bead = BeadId(f"b{number}")
-        changes[name] = Change(id=name, repo=RepoId("r"), bead=bead, attempt=1, head=head)
-        queue.join(name)
-    queue.tip = below = CommitId("tip")
-    rules = MergeRules(window_max=8)
-    for number in range(7):
-        change = changes[ChangeId(f"c{number}")]
-        queue.enter(change.id)
-        change.base, change.candidate, change.asked_ms = below, CommitId(f"x{number}"), 1
-        below = change.candidate
+    queue, changes, rules = line_of(queued)
     counting = Counting(changes)
-    assert next_move(queue, counting, rules, 5) == Build(ChangeId("c7"), below)
+    assert next_move(queue, counting, rules, 5) == Build(ChangeId("c7"), CommitId("x6"))
     return counting.looked
 
 

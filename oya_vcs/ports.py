@@ -268,6 +268,10 @@ class Order:
     part_of: Key | None = None
 
 
+Box = Callable[[Order, Path], Order]
+"""Puts a program into a sandbox. The folder is the run's own, and there. Blocks on the disk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """How a run ended, with its whole process tree gone. `reason` None is exit status 0; `tail` is

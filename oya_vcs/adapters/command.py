@@ -14,7 +14,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,11 +24,9 @@ from oya_vcs.core.events import Event, Reason, WorkerFinished, WorkerSpawned
 from oya_vcs.core.ids import Key
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.errors import Bug, ConfigurationInvalid, WorldFailed
-from oya_vcs.ports import Finished, Order, Probe, Report, Runner
+from oya_vcs.ports import Box, Finished, Order, Probe, Report, Runner
 
 PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TMPDIR", "TZ")
-Box = Callable[[Order, Path], Order]
-"""Puts a worker into a sandbox; the folder is the run's own. Blocks on the disk."""
 
 
 def unboxed(order: Order, _folder: Path) -> Order:

@@ -1,4 +1,5 @@
-"""A box around workers, made by bubblewrap: they can write to their workspace and nowhere else.
+"""A box around workers and the setup of their workspaces, made by bubblewrap: they can write to
+their workspace and nowhere else.
 
 `around` turns an order into one whose program runs in the box; `require` finds out, before any bead
 is started, whether that can work. The rules (docs/adr/0011-redaction-and-sandbox.md):

@@ -3,7 +3,8 @@ worker starts.
 
 It comes from the target's own oya.toml, as checks do, and runs under the reaper with a key of its
 own: one that was cut off is never taken for one that succeeded, and is not run again in the same
-workspace. Must not know jj, workers, or how processes are run.
+workspace. Where workers have a sandbox it runs in the same one: what it runs (an install script of
+a package) was written by strangers too. Must not know jj, workers, or how processes are run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from oya_vcs.core.effects import Effect, SetUpWorkspace
 from oya_vcs.core.events import Event, Reason, WorkspaceSetUp
 from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug
-from oya_vcs.ports import Finished, Order, Probe, Report, Runner
+from oya_vcs.ports import Box, Finished, Order, Probe, Report, Runner
 
 PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TMPDIR", "TZ")
 """What it sees of the daemon's environment, as a worker does."""
@@ -30,15 +31,24 @@ OUTPUT_BYTES_MAX = 50_000_000
 
 
 class SetupCommand:
-    """`ports.Performer` for `SetUpWorkspace`. `logs` is the home's folder of that name; `environ`
-    the daemon's environment."""
+    """`ports.Performer` for `SetUpWorkspace`. `runs` and `logs` are folders of the home; `environ`
+    is the daemon's environment; `box` is the sandbox."""
 
     def __init__(
-        self, runner: Runner, settings: WorkspaceConfig, *, logs: Path, environ: Mapping[str, str]
+        self,
+        runner: Runner,
+        settings: WorkspaceConfig,
+        *,
+        runs: Path,
+        logs: Path,
+        environ: Mapping[str, str],
+        box: Box,
     ) -> None:
         self._runner = runner
         self._settings = settings
+        self._runs = runs
         self._logs = logs
+        self._box = box
         passed = {
             name: text for name, text in environ.items() if name in PASSED or name[:3] == "LC_"
         }
@@ -54,7 +64,11 @@ class SetupCommand:
         work = _expect(effect)
         log = self._log(key, work)
         await asyncio.to_thread(log.parent.mkdir, parents=True, exist_ok=True)
-        order = Order(
+        order = await asyncio.to_thread(self._boxed, self._order(key, work, log))
+        return _settled(key, work, await self._runner.run(order, _unrecorded), log)
+
+    def _order(self, key: Key, work: SetUpWorkspace, log: Path) -> Order:
+        return Order(
             key=key,
             argv=("/bin/sh", "-c", self._settings.setup),
             cwd=Path(work.path),
@@ -71,7 +85,11 @@ class SetupCommand:
             stop_ms=STOP_MS,
             output_bytes_max=OUTPUT_BYTES_MAX,
         )
-        return _settled(key, work, await self._runner.run(order, _unrecorded), log)
+
+    def _boxed(self, order: Order) -> Order:
+        folder = (self._runs / order.key / "setup").absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._box(order, folder)
 
     async def probe(self, key: Key, effect: Effect) -> Event | Probe:
         """What became of a setup that a dead daemon started."""

@@ -18,6 +18,7 @@ from oya_vcs.bootstrap.plan import Plan, find_remote
 from oya_vcs.config import (
     Home,
 )
+from oya_vcs.ports import Box
 
 
 def workers_of(plan: Plan, runner: ReaperRunner) -> CommandWorkers:
@@ -29,8 +30,13 @@ def workers_of(plan: Plan, runner: ReaperRunner) -> CommandWorkers:
         logs=home.logs,
         runs=home.runs,
         environ=plan.environ,
-        box=unboxed if plan.sandbox is None else plan.sandbox.around,
+        box=_box_of(plan),
     )
+
+
+def _box_of(plan: Plan) -> Box:
+    """What workers, and the setups of their workspaces, are put into."""
+    return unboxed if plan.sandbox is None else plan.sandbox.around
 
 
 async def forge_of(plan: Plan, repository: JjRepository, runner: ReaperRunner) -> LocalForge:
@@ -85,8 +91,14 @@ def spaces_of(plan: Plan, repository: JjRepository) -> JjWorkspaces:
 
 def setup_of(plan: Plan, runner: ReaperRunner) -> SetupCommand:
     """What prepares a workspace before its worker starts."""
-    settings = plan.config.workspace
-    return SetupCommand(runner, settings, logs=plan.home.logs, environ=plan.environ)
+    return SetupCommand(
+        runner,
+        plan.config.workspace,
+        runs=plan.home.runs,
+        logs=plan.home.logs,
+        environ=plan.environ,
+        box=_box_of(plan),
+    )
 
 
 def upkeep_of(plan: Plan, runner: ReaperRunner) -> Upkeep:

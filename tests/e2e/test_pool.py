@@ -114,7 +114,8 @@ def test_a_greedy_worker_is_stopped_and_named(
 
 @REAL
 def test_a_bead_is_worked_on_in_the_sandbox(new_project: NewProject) -> None:
-    """Its result lands; what it wrote elsewhere is nowhere, and the repository is what it was."""
+    """Its result lands, what its setup made with it; what either wrote elsewhere is nowhere, and
+    the repository is what it was."""
     project = new_project()
     (project.folder / "private").mkdir()
     tools = project.folder / "tools"
@@ -131,10 +132,15 @@ def test_a_bead_is_worked_on_in_the_sandbox(new_project: NewProject) -> None:
         "exit 0",
         name="tools/worker.sh",
     )
-    env = {"OYA_WORKER__SANDBOX": "bwrap", "OYA_WORKER__READS": "~/tools"}
+    setup = f"echo ready > prepared.txt; (echo x > {project.folder}/private/planted.txt); exit 0"
+    env = {
+        "OYA_WORKER__SANDBOX": "bwrap",
+        "OYA_WORKER__READS": "~/tools",
+        "OYA_WORKSPACE__SETUP": setup,
+    }
     bead = first_bead(run(project, worker, env))
     assert bead["state"] == "landed", bead
-    assert "work.txt" in project.files()
+    assert {"work.txt", "prepared.txt"} <= project.files()
     planted = {path.relative_to(project.folder) for path in project.folder.rglob("planted.txt")}
     assert not {one for one in planted if one.parts[0] != "home"}, planted
     assert not (project.home / "planted.txt").exists()

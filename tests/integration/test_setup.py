@@ -7,22 +7,27 @@ import os
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.command import unboxed
 from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.process.survivors import bearing
+from oya_vcs.adapters.sandbox import Bubblewrap
 from oya_vcs.adapters.setup import SetupCommand
 from oya_vcs.config import WorkspaceConfig
 from oya_vcs.core.effects import SetUpWorkspace, effect_key
 from oya_vcs.core.events import Event, Reason, WorkspaceSetUp
 from oya_vcs.core.ids import BeadId, RepoId, WorkspaceName
-from oya_vcs.ports import Probe
+from oya_vcs.ports import Box, Probe
+from tests.integration.test_sandbox import BWRAP, REAL
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/home/someone", "LC_ALL": "C", "SECRET": "s3cr3t"}
 
 
-def setup(home: Path, command: str, setup_ms_max: int = 60_000) -> SetupCommand:
+def setup(home: Path, command: str, setup_ms_max: int = 60_000, box: Box = unboxed) -> SetupCommand:
     """The performer with this command."""
     runner = ReaperRunner(home / "runs", SystemClock())
     settings = WorkspaceConfig(setup=command, setup_ms_max=setup_ms_max)
-    return SetupCommand(runner, settings, logs=home / "logs", environ=ENVIRON)
+    folders = {name: home / name for name in ("runs", "logs")}
+    return SetupCommand(runner, settings, **folders, environ=ENVIRON, box=box)
 
 
 def effect(home: Path, attempt: int = 1) -> SetUpWorkspace:
@@ -108,3 +113,34 @@ async def test_one_that_was_stopped_says_why(tmp_path: Path) -> None:
     ended = await performer.stopped(effect_key(work), work, Reason.INTERRUPTED)
     assert isinstance(ended, WorkspaceSetUp)
     assert ended.reason is Reason.WORKER_FAILED
+
+
+@REAL
+async def test_in_a_sandbox_it_can_write_to_its_workspace_alone(tmp_path: Path) -> None:
+    """The same walls as around a worker: it prepares its workspace; our home, its user's and `.jj`
+    stay as they are, and what it writes to its own home is gone with its run."""
+    user, oya = tmp_path / "user", tmp_path / "oya"
+    work = effect(tmp_path)
+    for path in (user, oya, tmp_path / "space" / ".jj"):
+        path.mkdir()
+    box = Bubblewrap(program=BWRAP, user_home=user, hidden=oya)
+    places = (oya, user.parent, f"{work.path}/.jj", tmp_path / "logs")
+    tries = [f"(echo x > {place}/planted) 2> /dev/null" for place in places]
+    script = "; ".join(("echo ready > made", "echo x > ~/cache || exit 4", *tries, "exit 0"))
+    event = await done(setup(tmp_path, script, box=box.around), work)
+    assert event.reason is None, event.detail
+    found = await asyncio.to_thread(lambda: [*tmp_path.rglob("*")])
+    assert tmp_path / "space" / "made" in found
+    outside = [path for path in found if tmp_path / "runs" not in path.parents]
+    assert "planted" not in {path.name for path in outside}
+    assert await asyncio.to_thread(lambda: list(user.iterdir())) == []
+
+
+@REAL
+async def test_a_boxed_setup_that_hangs_is_stopped_with_its_box(tmp_path: Path) -> None:
+    """Its time limit holds there too, and nothing of it is left."""
+    box = Bubblewrap(program=BWRAP, user_home=tmp_path, hidden=tmp_path / "oya")
+    performer = setup(tmp_path, "sleep 600 & sleep 600", setup_ms_max=300, box=box.around)
+    event = await done(performer, effect(tmp_path))
+    assert event.reason is Reason.WALL_TIME
+    assert await asyncio.to_thread(bearing) == set()

@@ -101,6 +101,9 @@ class SqliteJournal:
         self._inbox: Inbox[_Waiting] = Inbox()
         self._refusal: _Refusal | None = None
         self._closed = False
+        self._handing = threading.Lock()
+        """Held where something is handed to the writer: nothing comes behind the end of the inbox,
+        where nobody would ever answer it."""
         self._ending = False
         """The writer has met the end of its inbox."""
         self._unfolded_rows = 0
@@ -121,19 +124,20 @@ class SqliteJournal:
         retryable), Bug for a unique key that was there before, JournalCorrupt after damage was
         found. Each of the three ends the journal's life: later appends fail alike.
         """
-        if self._closed:
-            raise Bug(f"An append came after the journal {self.path} was closed.")
         future: asyncio.Future[Sequence[Recorded]] = asyncio.get_running_loop().create_future()
-        if self._refusal is not None:
-            future.set_exception(self._refusal())
-            return future
         rows = [encode(event) for event in events]
-        keeps = self._keeps_beads and (beads is not None or not rows)
-        first = self._chain.seq + 1
-        append = self._chain.append(at_ms, rows, (beads or ()) if keeps else None)
-        self._keeps_beads = keeps
-        seqs = range(first, first + len(rows))
-        self._inbox.put((append, future, tuple(map(Recorded, seqs, repeat(at_ms), events))))
+        with self._handing:
+            if self._closed:
+                raise Bug(f"An append came after the journal {self.path} was closed.")
+            if self._refusal is not None:
+                future.set_exception(self._refusal())
+                return future
+            keeps = self._keeps_beads and (beads is not None or not rows)
+            first = self._chain.seq + 1
+            append = self._chain.append(at_ms, rows, (beads or ()) if keeps else None)
+            self._keeps_beads = keeps
+            seqs = range(first, first + len(rows))
+            self._inbox.put((append, future, tuple(map(Recorded, seqs, repeat(at_ms), events))))
         return future
 
     async def refill(self, beads: Iterable[BeadRow]) -> None:
@@ -141,14 +145,16 @@ class SqliteJournal:
         done, and no row is drawn, where they are right already. Raises as `append` does."""
         if self._keeps_beads:
             return
-        if self._closed:
-            raise Bug(f"A refill came after the journal {self.path} was closed.")
         future: asyncio.Future[Sequence[Recorded]] = asyncio.get_running_loop().create_future()
-        if self._refusal is not None:
-            raise self._refusal()
-        self._keeps_beads = True
-        append = self._chain.append(0, (), list(beads))._replace(anew=True)
-        self._inbox.put((append, future, ()))
+        rows = list(beads)
+        with self._handing:
+            if self._closed:
+                raise Bug(f"A refill came after the journal {self.path} was closed.")
+            if self._refusal is not None:
+                raise self._refusal()
+            self._keeps_beads = True
+            append = self._chain.append(0, (), rows)._replace(anew=True)
+            self._inbox.put((append, future, ()))
         await future
 
     async def find(self, key: str) -> Recorded | None:
@@ -176,12 +182,12 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Finish what was appended, fold the log, let go of the file. Idempotent; blocks."""
-        self._closed = True
+        with self._handing:
+            if not self._closed:
+                self._inbox.end()
+            self._closed = True
         self._lookup.close()
-        if self._thread.is_alive():
-            self._inbox.end()
-            self._thread.join()
-            self._inbox.close()
+        self._thread.join()
 
     # Below runs on the writer thread only.
 
@@ -196,6 +202,7 @@ class SqliteJournal:
                     abandon(self._connection, self.path)
             if not self._ending:
                 self._refuse_until_closed()
+            self._inbox.close()
 
     def _serve(self) -> None:
         """Commit until the end of the inbox, or until the journal takes no more.

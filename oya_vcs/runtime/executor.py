@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from oya_vcs.core.events import Event, Received, Requested
-from oya_vcs.errors import Bug, InputInvalid
+from oya_vcs.errors import Bug, InputInvalid, Stopped
 from oya_vcs.ports import Recorded
 
 REMEMBERED_MAX = 1_024
@@ -88,9 +88,16 @@ class Executor:
         `given` is the input, by which two uses of a key are told apart. Cancelling the caller does
         not cancel the work: others may wait for it. Raises InputInvalid where the key was used with
         another input, naming both, and whatever the work raised; a work that failed is forgotten,
-        and the next call runs again.
+        and the next call runs again. Raises Stopped where the work was cancelled and its caller was
+        not: only who is cancelled must believe that.
         """
-        return await asyncio.shield(self.begin(key, given, work))
+        task, caller = self.begin(key, given, work), asyncio.current_task()
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled() or (caller is not None and caller.cancelling()):
+                raise
+            raise Stopped(f"What the key {key!r} is for was stopped before its end.") from None
 
     def begin(
         self, key: str, given: object, work: Work, *, begun: bool | None = None, name: str = ""

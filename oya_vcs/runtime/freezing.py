@@ -24,7 +24,7 @@ from oya_vcs.ports import Recorded
 log = logging.getLogger(__name__)
 
 Freeze = Callable[[Key, bool], Awaitable[None]]
-"""Stops a run in its tracks (True), or lets it go on. Nothing, where it does not run here."""
+"""Stops a run in its tracks (True), or lets it go on. One that is yet to begin waits."""
 
 
 class Freezer:

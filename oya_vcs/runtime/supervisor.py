@@ -303,8 +303,24 @@ class Supervisor:
         if task is None:
             return True
         place.become(Status.STOPPING, self._clock.now_ms())
-        limit = asyncio.ensure_future(self._clock.sleep(place.child.stop_ms))
-        asking = asyncio.gather(place.child.stop(), return_exceptions=True)
+        if not task.done():
+            await self._end(task, place.child)
+        place.task = None
+        if not task.done():
+            log.error("%s does not stop; it is left behind", task.get_name())
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            place.error = _noted(_said(error))
+            if fault_of(error) is Fault.CRASH:
+                log.error("%s failed as it was to be stopped", task.get_name(), exc_info=error)
+        place.become(Status.STOPPED, self._clock.now_ms())
+        return task.done()
+
+    async def _end(self, task: asyncio.Task[None], child: Child) -> None:
+        """Return when it has ended, or its time for that is over. One that has ended by itself is
+        not for here: nobody would be there to be asked, and who hears it is its next life."""
+        limit = asyncio.ensure_future(self._clock.sleep(child.stop_ms))
+        asking = asyncio.create_task(child.stop(), name=f"{task.get_name()} is asked to stop")
+        asking.add_done_callback(_refused)
         try:
             first: set[asyncio.Future[Any]] = {task, asking, limit}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -313,11 +329,6 @@ class Supervisor:
         finally:
             limit.cancel()
             asking.cancel()
-        place.task = None
-        if not task.done():
-            log.error("%s does not stop; it is left behind", task.get_name())
-        place.become(Status.STOPPED, self._clock.now_ms())
-        return task.done()
 
     async def _stop_all(self) -> None:
         for task in tuple(self._revivals):
@@ -340,6 +351,13 @@ def _end_of(task: asyncio.Task[None]) -> Exception:
     if error is not None:
         raise error  # SystemExit and the like are nothing to mend
     return Bug(f"{task.get_name()} ended by itself.")
+
+
+def _refused(asking: asyncio.Task[None]) -> None:
+    """One that cannot finish what it had to is cancelled as any other."""
+    error = None if asking.cancelled() else asking.exception()
+    if error is not None:
+        log.error("%s, and fails", asking.get_name(), exc_info=error)
 
 
 def _said(error: BaseException) -> str:

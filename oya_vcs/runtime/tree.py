@@ -185,11 +185,11 @@ class Tree:
 
     async def _end(self, running: asyncio.Task[None]) -> None:
         """What is under way comes to its end first (`Outbox.close`), while the engine can record
-        it; then the tree is stopped, edges first."""
+        it; then the tree is stopped, edges first. A tree that fell by itself may have begun
+        something in its last moments, after its edges were stopped."""
         if self.door.now is None:
             self.door.close(_STOPPING)
-        if not running.done():
-            await self._outbox.close(self._kill)
+        await self._outbox.close(self._kill)
         running.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.wait({running})
@@ -197,9 +197,10 @@ class Tree:
         self._looks.abandon()
 
     def _fallen(self, running: asyncio.Task[None]) -> None:
-        """Whoever waits at the door hears why nobody will open."""
+        """Whoever waits at the door, or for the record, hears why nobody will come."""
         error = None if running.cancelled() else running.exception()
         self.door.close(error or _STOPPING)
+        self._record.journal.close(error or _STOPPING)
 
 
 _STOPPING = Stopped("The daemon is being stopped.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -188,3 +189,29 @@ async def test_the_disk_in_memory_can_fail() -> None:
     with pytest.raises(WorldFailed, match="on fire"):
         await append(journal, readied(3))
     assert [row.seq for row in journal.read()] == [1]
+
+
+class Closing(list[Event]):
+    """Events during whose append another thread closes the journal, or tries to."""
+
+    def __init__(self, journal: Journal, *events: Event) -> None:
+        super().__init__(events)
+        self.thread = threading.Thread(target=journal.close)
+
+    def __iter__(self) -> Iterator[Event]:
+        if self.thread.ident is None:
+            self.thread.start()
+            self.thread.join(timeout=0.5)
+        return super().__iter__()
+
+
+async def test_an_append_that_meets_the_end_is_answered(journal: Journal) -> None:
+    """Closed by another thread in the middle of a call: it is an error or on record, and nobody
+    waits for an answer that will never come."""
+    events = Closing(journal, readied(1))
+    try:
+        rows = await asyncio.wait_for(asyncio.ensure_future(journal.append(0, events)), 20)
+    except Bug:
+        rows = []
+    await asyncio.to_thread(events.thread.join)
+    assert [row.event for row in rows] == [row.event for row in await everything(journal)]

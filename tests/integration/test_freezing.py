@@ -126,6 +126,27 @@ async def test_what_is_about_to_begin_waits(bench: Bench) -> None:
     assert bench.log().read_text() == "begun\n"
 
 
+async def test_what_was_frozen_before_it_began_waits_too(bench: Bench) -> None:
+    """A start that the world refused, and that is tried again during a pause: nothing begins before
+    it is let go, and what waits so can be stopped."""
+    runner = bench.runner()
+    await runner.freeze(bench.key(), frozen=True)
+    stopped = asyncio.create_task(runner.run(bench.order("sh", "-c", "echo begun"), nothing))
+    await until((bench.folder() / "pid").exists)
+    stopped.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    running = asyncio.create_task(runner.run(bench.order("sh", "-c", "echo begun"), nothing))
+    await until((bench.folder() / "pid").exists)
+    for _ in range(20):
+        assert not (bench.folder() / "started").exists()
+        await asyncio.sleep(0.01)
+    await runner.freeze(bench.key(), frozen=False)
+    assert (await running).reason is None
+    assert bench.log().read_text() == "begun\n"
+    assert left(bench.key()) == []
+
+
 @pytest.mark.parametrize("agent", ["ignore_term.py", "hang.py"])
 async def test_what_stands_still_can_be_stopped(bench: Bench, agent: str) -> None:
     """Nobody has to let it go first, whether it hears SIGTERM or not."""

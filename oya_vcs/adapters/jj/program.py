@@ -12,6 +12,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +77,11 @@ async def run_to_end(
         out, err = await process.communicate(stdin.encode() if stdin else None)
     except asyncio.CancelledError:
         if process.returncode is None:
-            if alone:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+            with suppress(ProcessLookupError):  # it has ended, and the loop has yet to hear of it
+                if alone:
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()
             await process.wait()
         raise
     status = -1 if process.returncode is None else process.returncode

@@ -45,19 +45,28 @@ class Frost:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._runs: dict[Key, _Run] = {}
+        self._still: set[Key] = set()
+        """Those that are to stand still, also where they do not run now: a start that the world
+        refused is tried again, and must not begin during a pause."""
 
     @contextmanager
     def over(self, key: Key, reaper: int) -> Iterator[None]:
         """A run that may be frozen while the block runs."""
-        self._runs[key] = _Run(reaper)
+        run = self._runs[key] = _Run(reaper)
+        if key in self._still:
+            run.free.clear()
         try:
             yield
         finally:
             del self._runs[key]
 
     async def set(self, key: Key, *, frozen: bool) -> None:
-        """Freeze a run, or let it go on; returns when it does so. Nothing where there is no such
-        run. Calls for one run are carried out one after the other."""
+        """Freeze a run, or let it go on; returns when it does so. One that does not run now waits
+        before its program begins. Calls for one run are carried out one after the other."""
+        if frozen:
+            self._still.add(key)
+        else:
+            self._still.discard(key)
         run = self._runs.get(key)
         if run is None:
             return

@@ -129,7 +129,7 @@ class ReaperRunner:
     async def freeze(self, key: Key, frozen: bool) -> None:  # noqa: FBT001 - a state, no option
         """Stop every process of a run in its tracks, or let it go on where it was (see `Frost`).
         Its clocks stand still meanwhile: neither silence nor length is held against it. One that is
-        about to begin waits. Nothing where the run is not here."""
+        about to begin, or begins later, waits."""
         await self._frost.set(key, frozen=frozen)
 
     async def sights(self, keys: Sequence[Key]) -> Mapping[Key, Sight]:

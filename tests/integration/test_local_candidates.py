@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -102,6 +103,44 @@ async def test_change_that_is_in_the_target_is_redundant(changes: Changes) -> No
         event = await changes.forge().do(*changes.build(redundant), no_report)
         assert isinstance(event, e.CandidateRedundant), redundant
         assert (event.base, event.tree) == (twin, changes.tree(twin))
+
+
+@pytest.mark.parametrize("repo_kind", ["colocated"], indirect=True)
+async def test_a_merge_is_the_one_that_jj_makes(changes: Changes) -> None:
+    """Seeded edits of neighbouring lines on both sides: the same tree as `jj new A B` has, and a
+    conflict where that has one. Merging in Python was measured to lose edits without a word."""
+    dice = Random(8)
+    plain = [f"line {number}\n" for number in range(24)]
+    base = changes.head({"a": "".join(plain), "b": "".join(plain)})
+    _move_with_git(changes, base)
+    outcomes = set[bool]()
+    for number in range(10):
+        ours, theirs = [
+            changes.head(
+                {name: _edited(plain, side, dice) for name in ("a", "b")}, on=base, message=side
+            )
+            for side in ("ours", "theirs")
+        ]
+        _move_with_git(changes, ours)
+        changes.git("update-ref", "refs/heads/side", theirs)
+        changes.user.peek("git", "import")
+        changes.user.peek("new", "--no-edit", "-m", f"merge {number}", ours, theirs)
+        merge = f'description(exact:"merge {number}\n")'
+        conflict = changes.user.peek("log", "--no-graph", "-r", merge, "-T", "conflict") == "true"
+        event = await changes.forge().do(*changes.build(theirs, number=number), no_report)
+        assert isinstance(event, e.CandidateConflicted) is conflict, number
+        if isinstance(event, e.CandidateBuilt):
+            assert event.tree == changes.tree(changes.user.commit(merge)), number
+        outcomes.add(conflict)
+    assert outcomes == {True, False}
+
+
+def _edited(lines: list[str], side: str, dice: Random) -> str:
+    """The lines with two of them changed, taken out or followed by another."""
+    edited = list(lines)
+    for at in sorted(dice.sample(range(len(lines)), 2), reverse=True):
+        edited[at : at + 1] = dice.choice([[f"{side}\n"], [], [lines[at], f"{side}\n"]])
+    return "".join(edited)
 
 
 async def test_head_that_is_gone_is_an_error(changes: Changes) -> None:

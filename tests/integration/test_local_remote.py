@@ -213,6 +213,26 @@ async def test_a_push_that_was_done_and_not_acknowledged_landed_once(
     settled(changes, origin, built.commit)
 
 
+@FILE
+async def test_a_push_that_was_acknowledged_and_lost_has_not_landed(
+    changes: Changes, origin: Origin
+) -> None:
+    """A server that says it took a push and did not keep it: the branch is read back, nothing is
+    told as landed, and the landing lands when the server is well."""
+    built = await changes.built(changes.head({"new.txt": "new\n"}))
+    lose = origin.bare / "hooks" / "post-receive"
+    lose.parent.mkdir(exist_ok=True)
+    lose.write_text(f"#!/bin/sh\ngit update-ref refs/heads/main {built.base}\n")
+    lose.chmod(0o755)
+    with pytest.raises(WorldFailed, match="was said to move, and stands where it was") as lost:
+        await changes.forge().do(*changes.land(built), no_report)
+    assert lost.value.retryable
+    assert origin.main() == changes.branch() == changes.commit("main") == built.base
+    lose.unlink()
+    assert isinstance(await changes.forge().do(*changes.land(built), no_report), e.Landed)
+    settled(changes, origin, built.commit)
+
+
 @HTTP
 @pytest.mark.parametrize("fault", ["500", "down"])
 async def test_a_remote_that_does_not_answer_is_tried_and_waited_for(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -265,6 +267,23 @@ async def test_a_sandbox_that_is_deaf_is_killed(boxed: Boxed) -> None:
     made = await asyncio.to_thread(box.around, order, boxed.folder)
     finished = await boxed.bench.runner().run(made, nothing)
     assert finished.reason is Reason.WALL_TIME
+    assert left(boxed.bench.key()) == []
+
+
+@REAL
+async def test_a_box_ends_with_its_reaper_and_with_nobody_before(boxed: Boxed) -> None:
+    """bwrap's end with its parent follows the thread that started it, so a box that a thread had
+    started would end with that: a reaper has one thread. It is killed, and the box is gone."""
+    box = boxed.box(program=BWRAP)
+    order = boxed.bench.order("sh", "-c", "echo up; setsid sleep 300 & sleep 300")
+    made = await asyncio.to_thread(box.around, order, boxed.folder)
+    run = asyncio.create_task(boxed.bench.runner().run(made, nothing))
+    await until(lambda: boxed.bench.log().exists() and "up" in boxed.bench.log().read_text())
+    reaper = json.loads((boxed.bench.folder() / "pid").read_text())["pid"]
+    assert len(list(Path(f"/proc/{reaper}/task").iterdir())) == 1
+    os.kill(reaper, signal.SIGKILL)
+    finished = await run
+    assert finished.reason is Reason.WORKER_FAILED
     assert left(boxed.bench.key()) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from typing import Protocol
@@ -29,7 +30,9 @@ class RealClock:
         return time.time_ns() // 1_000_000
 
     async def sleep(self, ms: int) -> None:
-        await asyncio.sleep(ms / 1000)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ms / 1000):
+                await asyncio.Event().wait()
 
 
 class VirtualClock:

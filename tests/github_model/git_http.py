@@ -15,7 +15,7 @@ from tests.github_model.bare import ZERO, Move
 from tests.github_model.github import GitHub, NoSuch
 from tests.github_model.judge import no_force, refusal
 from tests.github_model.moves import changes, moved
-from tests.github_model.records import ANYBODY, Actor, Repo
+from tests.github_model.records import Actor, Repo
 
 PATH = re.compile(r"/([^/]+)/([^/]+?)(?:\.git)?(/info/refs|/git-upload-pack|/git-receive-pack)")
 
@@ -35,17 +35,15 @@ async def serve(github: GitHub, request: web.Request) -> web.Response:
     try:
         repo = github.repo(unquote(match[1]), unquote(match[2]))
         actor = github.access.actor(request.headers.get("Authorization"))
-        if pushing and actor is ANYBODY:
-            raise NotLet(401, "Authentication required")
         allow(actor, repo, "contents:write" if pushing else "contents:read")
     except NoSuch:
         return web.Response(status=404, text="Repository not found.")
     except NotLet as refused:
-        if refused.status == 401:
+        if refused.status == 401 or "Authorization" not in request.headers:
             challenge = {"WWW-Authenticate": 'Basic realm="GitHub"'}
             return web.Response(status=401, text=refused.message, headers=challenge)
-        login = request.path
-        return web.Response(status=refused.status, text=f"Permission to {login} denied.")
+        said = f"Permission to {match[1]}/{match[2]}.git denied."
+        return web.Response(status=refused.status, text=said)
     body = await request.read()
     if pushing and request.method == "POST":
         return await _push(github, repo, actor, request, body)

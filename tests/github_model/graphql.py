@@ -105,9 +105,7 @@ class _Root:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def repository(
-        self, info: Info, owner: str, name: str, **_: object
-    ) -> _Repository:
+    def repository(self, info: Info, owner: str, name: str, **_: object) -> _Repository:
         """A repository by its name."""
         try:
             repo = self._call.github.repo(owner, name)

@@ -24,9 +24,6 @@ from tests.github_model.descriptions import event_faults, of_event
 LIMIT_S = 10
 """How long GitHub waits for an answer."""
 
-IDLE_S = 0.02
-"""After so long without a delivery those that were put back are sent."""
-
 
 @dataclass
 class Delivery:
@@ -85,7 +82,12 @@ class Hooks:
     _behind: list[tuple[int, Delivery]] = field(default_factory=list)
     _late: set[asyncio.Task[None]] = field(default_factory=set)
     _worker: asyncio.Task[None] | None = None
+    _open: int = 0
+    _none_open: asyncio.Event = field(default_factory=asyncio.Event)
     _next: int = 7_000_000
+
+    def __post_init__(self) -> None:
+        self._none_open.set()
 
     def emit(
         self, event: str, action: str, known: dict[str, Any], installation: int, repository: int
@@ -134,6 +136,8 @@ class Hooks:
             delivery.status, delivery.status_code = "failed to connect to host", 502
             return
         for _ in range(way.copies):
+            if not way.delay_ms:
+                self._undelivered(1)
             if way.delay_ms:
                 task = asyncio.create_task(self._later(delivery, way.delay_ms))
                 self._late.add(task)
@@ -147,20 +151,27 @@ class Hooks:
 
     async def _later(self, delivery: Delivery, delay_ms: int) -> None:
         await self.clock.sleep(delay_ms)
+        self._undelivered(1)
         self._waiting.put_nowait(delivery)
+
+    def _undelivered(self, more: int) -> None:
+        self._open += more
+        if self._open:
+            self._none_open.clear()
+        else:
+            self._none_open.set()
 
     async def _work(self) -> None:
         timeout = aiohttp.ClientTimeout(total=LIMIT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                try:
-                    delivery = await asyncio.wait_for(self._waiting.get(), IDLE_S)
-                except TimeoutError:
-                    self._bring_forward(1 << 30)
-                    continue
-                await self._send(session, delivery)
+                if self._behind and self._waiting.empty():
+                    await asyncio.sleep(0.02)  # for those that it was put behind
+                    if self._waiting.empty():
+                        self._bring_forward(1 << 30)
+                await self._send(session, await self._waiting.get())
                 self._bring_forward(1)
-                self._waiting.task_done()
+                self._undelivered(-1)
 
     def _bring_forward(self, places: int) -> None:
         held, self._behind = self._behind, []
@@ -191,8 +202,7 @@ class Hooks:
 
     async def settled(self) -> None:
         """Wait until everything that is not late by the clock has been delivered."""
-        while self._behind or self._waiting._unfinished_tasks:  # type: ignore[attr-defined]
-            await asyncio.sleep(0.005)
+        await self._none_open.wait()
 
     async def close(self) -> None:
         """Stop delivering."""

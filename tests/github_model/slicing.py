@@ -1,11 +1,12 @@
 """Cuts what the model serves out of GitHub's own descriptions; run by hand when they change.
 
-    python -m tests.github_model.slicing FOLDER-OF-@octokit/openapi FOLDER-OF-…/webhooks-schemas
+    python -m tests.github_model.slicing OPENAPI WEBHOOKS-SCHEMAS
 
-It writes schemas/openapi.json.gz and schemas/webhooks.json.gz. Descriptions and examples are left
-out, and OpenAPI's `nullable` becomes JSON Schema's null, so that a validator can read the slices.
-It must not change what a schema asks for: where the model cannot keep to it, schemas/deviations.toml
-says so and why.
+Both are the folders of npm's unpacked @octokit packages of these names. It writes
+schemas/openapi.json.gz and schemas/webhooks.json.gz. Descriptions and examples are left out, and
+OpenAPI's `nullable` becomes JSON Schema's null, so that a validator can read the slices. It must
+not change what a schema asks for: where the model cannot keep to it, schemas/deviations.toml says
+so and why.
 """
 
 from __future__ import annotations

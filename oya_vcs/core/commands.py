@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -72,11 +72,13 @@ class Command:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A line that speaks to us and cannot be understood: the line as far as it is shown, what is
-    wrong with it, and what to write instead. Text of the speaker's stands in all three."""
+    wrong with it, the mend (empty where `meant` is all there is to say), and the line that may have
+    been meant, or nothing. Words of the speaker's stand in the first two."""
 
     line: str
     why: str
-    mend: str
+    mend: str = ""
+    meant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,9 @@ class Speech:
 class _Wrong(Exception):
     """A line cannot be understood: why, and the mend."""
 
-    def __init__(self, why: str, mend: str) -> None:
+    def __init__(self, why: str, mend: str = "", meant: str = "") -> None:
         super().__init__(why)
-        self.why = why
-        self.mend = mend
+        self.fault = Fault(line="", why=why, mend=mend, meant=meant)
 
 
 def listen(text: str, prefix: str = PREFIX) -> Speech:
@@ -117,7 +118,7 @@ def listen(text: str, prefix: str = PREFIX) -> Speech:
         try:
             commands.append(_command(word, tail.strip(), prefix))
         except _Wrong as wrong:
-            faults.append(Fault(line=shown, why=wrong.why, mend=wrong.mend))
+            faults.append(replace(wrong.fault, line=shown))
     return Speech(tuple(commands), tuple(faults))
 
 
@@ -137,7 +138,7 @@ def _shown(text: str, most: int = 200) -> str:
 def _command(word: str, tail: str, prefix: str) -> Command:
     """The command of a line. Raises _Wrong."""
     if not word:
-        raise _Wrong("No command follows the name.", f"'{prefix} help' lists what may be said.")
+        raise _Wrong("No command follows the name.", meant=f"{prefix} help")
     if len(word) + len(tail) > LINE_MAX:
         raise _Wrong(f"The line has more than {LINE_MAX} characters.", "Say it in fewer.")
     spelling = _spelling(word)
@@ -157,10 +158,9 @@ def _spelling(word: str) -> str | None:
 def _unknown(word: str, prefix: str) -> _Wrong:
     low = word.lower().partition("=")[0][:WORD_SHOWN_MAX]
     near = next(iter(get_close_matches(low, _MEANT, n=1)), "")
-    guess = f"Did you mean '{prefix} {_MEANT[near]}'? " if near else ""
     return _Wrong(
         f"There is no command '{_shown(word, WORD_SHOWN_MAX)}'.",
-        f"{guess}'{prefix} help' lists what may be said.",
+        meant=f"{prefix} {_MEANT[near]}" if near else "",
     )
 
 

@@ -103,7 +103,7 @@ def test_each_command_is_understood(line: str, command: Command) -> None:
         ("r=a/b", "'a/b' is no user's name", "as GitHub shows them"),
         ("delegate=a b", "'b' is not part", "without that word"),
         ("try later", "'later' is not part", "without that word"),
-        ("", "No command follows the name", "'@oya help'"),
+        ("", "No command follows the name", ""),
         ("rework " + LINE_MAX * "x", "more than 1000 characters", "fewer"),
     ],
 )
@@ -140,14 +140,14 @@ def test_an_unknown_command_gets_a_suggestion(word: str, meant: str) -> None:
     """The nearest command, or what other bots call it."""
     (fault,) = listen(f"@oya {word}").faults
     assert f"There is no command '{word}'." == fault.why
-    assert f"Did you mean '{meant}'?" in fault.mend
+    assert fault.meant == meant
 
 
 def test_a_word_like_no_other_gets_no_suggestion() -> None:
-    """A wrong guess would be worse than none; `help` is named in any case."""
+    """A wrong guess would be worse than none; the word is shown as far as it fits."""
     (fault,) = listen("@oya " + 300 * "q").faults
-    assert "Did you mean" not in fault.mend
-    assert "'@oya help'" in fault.mend
+    assert fault.meant == ""
+    assert "qqq…'" in fault.why
 
 
 def test_commands_come_in_the_order_of_their_lines() -> None:
@@ -186,7 +186,8 @@ def test_the_prefix_is_configurable() -> None:
     assert listen(".m+ r+", ".m+").commands == (said(verb=Verb.APPROVE),)
     assert listen("@oya r+", ".m+") == Speech()
     assert listen("xm++ r+", ".m+") == Speech()
-    assert "'.m+ help'" in listen(".m+ x", ".m+").faults[0].mend
+    assert listen(".m+", ".m+").faults[0].meant == ".m+ help"
+    assert listen(".m+ hepl", ".m+").faults[0].meant == ".m+ help"
 
 
 def test_a_comment_has_so_many_commands_at_most() -> None:

@@ -20,6 +20,7 @@ from oya_vcs.core.ids import (
     canonical_text,
     key_of_text,
 )
+from oya_vcs.core.pulls import AskPermission, Reply, TellStatus, TryPull
 from oya_vcs.core.spec import BeadSpec
 
 
@@ -176,6 +177,10 @@ Effect = (
     | Land
     | DropCandidates
     | RemoveWorkspace
+    | AskPermission
+    | Reply
+    | TellStatus
+    | TryPull
 )
 
 EFFECTS: tuple[type[Effect], ...] = (
@@ -189,9 +194,13 @@ EFFECTS: tuple[type[Effect], ...] = (
     Land,
     DropCandidates,
     RemoveWorkspace,
+    AskPermission,
+    Reply,
+    TellStatus,
+    TryPull,
 )
 
-STOPPABLE = (SetUpWorkspace, RunWorker, RunChecks)
+STOPPABLE = (SetUpWorkspace, RunWorker, RunChecks, TryPull)
 """What may be stopped by a `StopRequested` while it runs. All others end by themselves, soon, and
 have done something or nothing."""
 

@@ -35,6 +35,20 @@ from oya_vcs.core.outcomes import (
     WorkspaceSetUp,
 )
 from oya_vcs.core.policy import Rules
+from oya_vcs.core.pulls import (
+    ApprovalWithdrawn,
+    CommandObeyed,
+    CommentAnswered,
+    CommentSeen,
+    PermissionKnown,
+    PullApprovalEnded,
+    PullSeen,
+    PullTaken,
+    PullTried,
+    Replied,
+    ReviewSeen,
+    StatusTold,
+)
 from oya_vcs.core.queueing import (
     ApprovalDropped,
     BatchSplit,
@@ -70,6 +84,7 @@ from oya_vcs.core.wished import (
 __all__ = [
     "EVENTS",
     "ApprovalDropped",
+    "ApprovalWithdrawn",
     "AttemptClaimed",
     "BatchSplit",
     "BeadAdded",
@@ -99,6 +114,9 @@ __all__ = [
     "ChecksExpired",
     "ChecksFinished",
     "ChecksStarted",
+    "CommandObeyed",
+    "CommentAnswered",
+    "CommentSeen",
     "EffectFailed",
     "Event",
     "FoundLanded",
@@ -106,15 +124,23 @@ __all__ = [
     "LandedWith",
     "LandingStale",
     "Outcome",
+    "PermissionKnown",
+    "PullApprovalEnded",
+    "PullSeen",
+    "PullTaken",
+    "PullTried",
     "QueueFrozen",
     "QueuePaused",
     "QueueResumed",
     "Reason",
     "Received",
+    "Replied",
     "RepoRegistered",
     "Requested",
     "ResultCollected",
     "ResultRefused",
+    "ReviewSeen",
+    "StatusTold",
     "StopRequested",
     "TargetBlocked",
     "TargetMoved",
@@ -146,12 +172,14 @@ class RepoRegistered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeadAdded(Event):
-    """A bead was accepted. `key` is the execution key of its input."""
+    """A bead was accepted. `key` is the execution key of its input. With `pull`, the number of a
+    pull request, its work is done by the author of that, and by no worker."""
 
     repo: RepoId
     bead: BeadId
     key: Key
     spec: BeadSpec
+    pull: int = 0
 
     @property
     def unique(self) -> str:
@@ -359,6 +387,18 @@ EVENTS: tuple[type[Event], ...] = (
     QueuePaused,
     QueueFrozen,
     TreeClosed,
+    PullSeen,
+    CommentSeen,
+    ReviewSeen,
+    PermissionKnown,
+    Replied,
+    StatusTold,
+    PullTried,
+    PullTaken,
+    CommandObeyed,
+    CommentAnswered,
+    PullApprovalEnded,
+    ApprovalWithdrawn,
     Received,
     Ticked,
 )

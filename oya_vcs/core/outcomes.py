@@ -89,11 +89,13 @@ class ResultRefused(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOpened(Outcome):
-    """A change request stands at the forge for `head`."""
+    """A change request stands at the forge for `head`; as the pull request `number`, where the
+    forge has such (0: it has not)."""
 
     attempt: int
     change: ChangeId
     head: CommitId
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

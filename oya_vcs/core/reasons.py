@@ -43,3 +43,6 @@ class Reason(StrEnum):
     RETARGETED = "retargeted"
     EDITED = "edited"
     SUPERSEDED = "superseded"
+    UNAPPROVED = "unapproved"
+    HELD = "held"
+    UNREADY = "unready"

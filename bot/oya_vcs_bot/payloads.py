@@ -41,8 +41,9 @@ class Json:
     def number(self) -> int:
         """The number, or 0; negative ones and fractions are none."""
         value = self.value
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return value if whole and 0 <= value <= NUMBER_MAX else 0  # type: ignore[operator,return-value]
+        if not isinstance(value, int) or isinstance(value, bool):
+            return 0
+        return value if 0 <= value <= NUMBER_MAX else 0
 
     @property
     def true(self) -> bool:

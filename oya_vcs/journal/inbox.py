@@ -30,6 +30,7 @@ class Inbox(Generic[T]):
         self._items: deque[T] = deque()
         self._asleep = False
         self._there, self._here = os.pipe()
+        os.set_blocking(self._here, False)  # it holds two bytes at most, and never fills
         self._poll = select.poll()
         self._poll.register(self._there, select.POLLIN)
         self.ended = False

@@ -6,10 +6,14 @@ import pytest
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
+from oya_vcs.core import pulls as p
 from tests.scenarios.conftest import Open
 
+ELSEWHERE = (f.SetUpWorkspace, p.AskPermission, p.Reply, p.TellStatus, p.TryPull)
+"""Kinds of effect that nobody asks for here: no setup is configured, and there is no GitHub."""
 
-@pytest.mark.parametrize("kind", [kind for kind in f.EFFECTS if kind is not f.SetUpWorkspace])
+
+@pytest.mark.parametrize("kind", [kind for kind in f.EFFECTS if kind not in ELSEWHERE])
 def test_dead_after_any_effect_before_anybody_heard_of_it(town: Open, kind: type[f.Effect]) -> None:
     """The next life finds out that it was done: the same target, each landed once."""
     here = town(window=2)

@@ -20,7 +20,7 @@ def lands_of(talk: Scene) -> list[f.Land]:
     return [one for one in asked if isinstance(one, f.Land)]
 
 
-def test_promise_1_the_tree_that_lands_is_the_tree_that_was_tested() -> None:
+def test_promise_01_the_tree_that_lands_is_the_tree_that_was_tested() -> None:
     """Each tip that we make has the tree of a candidate whose checks passed; `Scene` compares at
     every landing, and here once more at the end."""
     talk = Scene(rules=MergeRules(window_max=3))
@@ -31,9 +31,7 @@ def test_promise_1_the_tree_that_lands_is_the_tree_that_was_tested() -> None:
     assert outside.tree(outside.tips[-1]) == lands_of(talk)[-1].tree
 
 
-def test_promise_2_landing_is_a_swap_from_the_tested_base_and_a_moved_target_means_test_again() -> (
-    None
-):
+def test_promise_02_landing_is_a_swap_from_the_tested_base() -> None:
     """Somebody pushes while A is tested: nothing of ours lands on that; A is built again on it."""
     talk = Scene()
     talk.submit("a")
@@ -51,7 +49,7 @@ def test_promise_2_landing_is_a_swap_from_the_tested_base_and_a_moved_target_mea
     ("what", "reason"),
     [("head", "pushed"), ("tree", "pushed"), ("target", "retargeted"), ("message", "edited")],
 )
-def test_promise_3_only_what_was_approved_lands(what: str, reason: str) -> None:
+def test_promise_03_only_what_was_approved_lands(what: str, reason: str) -> None:
     """Another commit, tree, branch or message ends the approval, with one notice; approved as it
     is now it lands, on this branch only. Saying what is so already changes nothing."""
     talk = Scene(rules=MergeRules(window_max=2))
@@ -97,7 +95,7 @@ def test_promise_3_only_what_was_approved_lands(what: str, reason: str) -> None:
     assert talk.landed == ["b", "a"]
 
 
-def test_promise_3_an_approval_of_another_commit_is_refused() -> None:
+def test_promise_03_an_approval_of_another_commit_is_refused() -> None:
     """`approve --head` of what it is not says what it is."""
     talk = Scene(rules=MergeRules(approval="manual"))
     talk.submit("a")
@@ -110,7 +108,7 @@ def test_promise_3_an_approval_of_another_commit_is_refused() -> None:
     assert "Waits for an approval" in talk.says("a")
 
 
-def test_promise_4_a_result_counts_for_its_candidate_only_and_the_first_one_wins() -> None:
+def test_promise_04_a_result_counts_for_its_candidate_only_and_the_first_one_wins() -> None:
     """A pass for an older candidate lands nothing; a second result changes nothing."""
     talk = Scene()
     talk.submit("a")
@@ -125,7 +123,7 @@ def test_promise_4_a_result_counts_for_its_candidate_only_and_the_first_one_wins
     assert talk.state("a") == "failed"
 
 
-def test_promise_4_no_checks_is_a_refusal() -> None:
+def test_promise_04_no_checks_is_a_refusal() -> None:
     """Zero checks never pass."""
     talk = Scene()
     talk.submit("a")
@@ -134,7 +132,7 @@ def test_promise_4_no_checks_is_a_refusal() -> None:
     assert talk.landed == []
 
 
-def test_promise_5_what_is_assumed_must_be_settled() -> None:
+def test_promise_05_what_is_assumed_must_be_settled() -> None:
     """B has passed on top of A, which is landing: merging is not merged, and B waits."""
     talk = Scene(rules=MergeRules(window_max=2))
     talk.submit("a", "b")
@@ -145,7 +143,7 @@ def test_promise_5_what_is_assumed_must_be_settled() -> None:
     assert [one.change for one in lands_of(talk)] == ["a.1", "b.1"]
 
 
-def test_promise_6_a_batch_lands_whole_or_not_at_all() -> None:
+def test_promise_06_a_batch_lands_whole_or_not_at_all() -> None:
     """One move of the target for all; where it fails, none of them has landed."""
     talk = Scene(rules=MergeRules(batch_max=3))
     talk.submit("head")
@@ -160,7 +158,7 @@ def test_promise_6_a_batch_lands_whole_or_not_at_all() -> None:
     assert len(talk.here.outside.tips) == 4
 
 
-def test_promise_7_every_end_has_a_reason_and_every_wait_a_sentence() -> None:
+def test_promise_07_every_end_has_a_reason_and_every_wait_a_sentence() -> None:
     """In each place of the queue."""
     talk = Scene(rules=MergeRules(window_max=2, approval="manual"))
     talk.submit("a", "b", "c", "d")
@@ -175,7 +173,7 @@ def test_promise_7_every_end_has_a_reason_and_every_wait_a_sentence() -> None:
     assert talk.change("a").reason is e.Reason.CHECK_FAILED
 
 
-def test_promise_7_an_item_is_overtaken_a_bounded_number_of_times() -> None:
+def test_promise_07_an_item_is_overtaken_a_bounded_number_of_times() -> None:
     """However many urgent ones come, the one of priority 1 is next after so many."""
     talk = Scene()
     talk.submit("head")
@@ -189,7 +187,7 @@ def test_promise_7_an_item_is_overtaken_a_bounded_number_of_times() -> None:
     assert landed == OVERTAKERS_MAX + 1
 
 
-def test_promise_8_what_fails_beside_the_landing_does_not_block_it() -> None:
+def test_promise_08_what_fails_beside_the_landing_does_not_block_it() -> None:
     """A workspace that cannot be removed and pins that cannot be dropped stop nothing."""
     talk = Scene()
     talk.submit("a", "b")
@@ -211,7 +209,7 @@ def test_promise_8_what_fails_beside_the_landing_does_not_block_it() -> None:
     assert talk.landed == ["a", "b"]
 
 
-def test_promise_9_what_is_heard_twice_or_late_changes_nothing() -> None:
+def test_promise_09_what_is_heard_twice_or_late_changes_nothing() -> None:
     """The same words again, and old ones about what is over, add no change of state."""
     talk = Scene()
     talk.submit("a", "b")

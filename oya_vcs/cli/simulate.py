@@ -33,7 +33,7 @@ def simulate(arguments: argparse.Namespace, output: Output) -> ExitCode:
         rows.append(_row(name, result, expected))
         data.append({"merge": name, **_data(result), "theory": expected})
     head = ("merge", "rate", "theory", "landed", "tests", "a change", "waits p50", "p95", "wronged")
-    lines = [table(head, rows), "", "rate: changes landed in the time of one test"]
+    lines = [table(head, rows), "", *LEGEND]
     if arguments.plot:
         _draw(Path(arguments.plot), arguments, ways, setting)
         lines.append(f"Drawn: {arguments.plot}")
@@ -41,13 +41,32 @@ def simulate(arguments: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
+LEGEND = (
+    "rate: changes landed in the time of one test",
+    "a change: tests for each change that landed",
+    "wronged: good changes that were sent back",
+)
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "changes": (1, 1_000_000),
+    "fail": (0, 1),
+    "flake": (0, 0.99),
+    "flaky_depth": (0, 1_000),
+    "window": (1, 1_000),
+    "batch": (1, 1_000),
+    "slots": (0, 1_000),
+    "test_minutes": (0.001, 10_000),
+    "load": (0, 1_000),
+}
+"""What can be simulated: from and to."""
+
+
 def _require_sane(arguments: argparse.Namespace) -> None:
-    shares = 0 <= arguments.fail <= 1 and 0 <= arguments.flake < 1
-    counts = min(arguments.changes, arguments.window, arguments.batch) >= 1
-    rest = min(arguments.slots, arguments.flaky_depth, arguments.load) >= 0
-    if not (shares and counts and rest and arguments.test_minutes > 0):
-        message = "Shares are from 0 to 1, and changes, window, batch and time from 1."
-        raise ConfigurationInvalid(message, "`oya-vcs queue simulate --help` shows what it takes.")
+    for name, (least, most) in BOUNDS.items():
+        given = getattr(arguments, name)
+        if not least <= given <= most:
+            flag = f"--{name.replace('_', '-')}"
+            message = f"{flag} {given:g} cannot be simulated."
+            raise ConfigurationInvalid(message, f"Give {flag} from {least:,} to {most:,}.")
 
 
 def _setting(arguments: argparse.Namespace) -> Setting:
@@ -92,11 +111,17 @@ def _row(name: str, result: Result, expected: float | None) -> tuple[str, ...]:
         "-" if expected is None else f"{expected:.2f}",
         str(result.landed),
         str(result.tests),
-        f"{result.tests / max(1, result.landed):.2f}",
-        duration(result.wait_ms(0.5)),
-        duration(result.wait_ms(0.95)),
+        *_of_landed(result),
         str(result.wronged),
     )
+
+
+def _of_landed(result: Result) -> tuple[str, str, str]:
+    """Tests for each change that landed, and how long those waited."""
+    if not result.landed:
+        return "-", "-", "-"
+    waits = duration(result.wait_ms(0.5)), duration(result.wait_ms(0.95))
+    return f"{result.tests / result.landed:.2f}", *waits
 
 
 def _data(result: Result) -> dict[str, object]:

@@ -12,9 +12,20 @@ NAMED_MAX = 4
 """Changes that a sentence names before it counts the rest."""
 
 
+CLOSED_TO_ALL = -1
+"""Above which priority a tree is closed that takes up no change at all."""
+
+
+def closed(above: int) -> str:
+    """How a closed tree is called."""
+    return "The tree is closed" if above < 0 else f"The tree is closed above priority {above}"
+
+
 def waits_for(world: World, change: Change) -> str:
     """The sentence. Costs the window for a change in it, and the queue for one in line."""
     queue = world.repos[change.repo].queue
+    if change.exit is not None:
+        return f"It leaves the queue ({change.exit}) as soon as nothing of it is under way."
     if queue.paused:
         return f"The merge queue is paused: {queue.paused}"
     if change.id in queue.held:
@@ -64,7 +75,7 @@ def _in_line(queue: MergeQueue, change: Change) -> str:
     gates = queue.gates
     if gates.closed_above is not None and change.priority > gates.closed_above:
         why = f": {gates.closed_why}" if gates.closed_why else "."
-        return f"The tree is closed above priority {gates.closed_above}{why}"
+        return f"{closed(gates.closed_above)}{why}"
     return f"Waits in the merge queue at place {queue.place(change.id)}."
 
 

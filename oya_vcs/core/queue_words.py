@@ -20,6 +20,7 @@ from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, ChangeId, RepoId
 from oya_vcs.core.merge import Change, Stage
 from oya_vcs.core.merge.lifecycle import OVER
+from oya_vcs.core.queue_waits import CLOSED_TO_ALL, closed
 from oya_vcs.core.world import Repo, World
 from oya_vcs.errors import InputInvalid, NotFound
 
@@ -111,6 +112,7 @@ def _approve(world: World, change: Change, word: Word) -> Heard:
             f"Change {change.id} is for {change.target}, and this queue lands on {repo.target}.",
             f"Let it be for {repo.target} again, then approve it.",
         )
+    _require_priority(word.priority)
     waits = change.id in repo.queue.unapproved
     if not waits and word.priority in {None, change.priority}:
         return Heard(change.repo, None, f"Change {change.id} is approved at {change.head}.")
@@ -121,7 +123,14 @@ def _approve(world: World, change: Change, word: Word) -> Heard:
         by=word.who or "somebody",
         priority=word.priority,
     )
-    return Heard(change.repo, event, f"Approved {change.id} at {change.head}.")
+    urgent = "" if word.priority is None else f", with priority {word.priority}"
+    return Heard(change.repo, event, f"Approved {change.id} at {change.head}{urgent}.")
+
+
+def _require_priority(priority: int | None) -> None:
+    if priority is not None and priority < 0:
+        message = f"There is no priority {priority}."
+        raise InputInvalid(message, "0 is the most urgent, higher ones are less so.")
 
 
 def _reject(world: World, change: Change, word: Word) -> Heard:
@@ -151,16 +160,19 @@ def _resume(repo: Repo, word: Word) -> Heard:
 
 
 def _freeze(repo: Repo, word: Word) -> Heard:
+    if not (word.until_ms or repo.queue.gates.frozen_until_ms):
+        return Heard(repo.id, None, "The queue is not frozen.")
     why = word.why or f"Frozen by {word.who or 'somebody'}."
     event = e.QueueFrozen(repo=repo.id, by=word.who, until_ms=word.until_ms, reason=why)
-    said = "Nothing lands until then; tests go on." if word.until_ms else "Changes land again."
+    said = "Nothing lands now; tests go on." if word.until_ms else "Changes land again."
     return Heard(repo.id, event, said)
 
 
 def _close(repo: Repo, word: Word) -> Heard:
-    above = word.priority if word.priority is not None else -1
+    _require_priority(word.priority)
+    above = word.priority if word.priority is not None else CLOSED_TO_ALL
     event = e.TreeClosed(repo=repo.id, by=word.who, above=above, reason=word.why)
-    return Heard(repo.id, event, "The tree is closed; what is being tested goes on.")
+    return Heard(repo.id, event, f"{closed(above)}; what is being tested goes on.")
 
 
 def _open(repo: Repo, word: Word) -> Heard:

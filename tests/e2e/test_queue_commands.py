@@ -65,6 +65,9 @@ def test_with_manual_approval_a_change_waits_for_a_person(new_project: NewProjec
     assert ran.code == 0, ran.err
     shown = project.oya("queue", "show", "a", "--json").data
     assert shown["stage"] == "merged"
+    told = project.oya("queue", "show", "a").out
+    assert "merged: landed" in told
+    assert "Requested Land" in told
     assert project.oya("queue", "reject", "a").code == 1
 
 
@@ -78,8 +81,13 @@ def test_a_paused_queue_stays_paused_over_runs(new_project: NewProject) -> None:
     assert project.run(beads, "honest").code == 1
     assert "Release day." in project.oya("queue", "list").out
     assert said(project.oya("queue", "reject", "a", "--reason", "Too slow.", "--json"))
-    for words in (("freeze", "--for", "1m"), ("freeze", "--end"), ("close",), ("open",)):
+    assert project.oya("queue", "freeze", "--for", "0m").code == 2
+    frozen = project.oya("queue", "freeze", "--for", "1m")
+    assert "The freeze ends at " in frozen.out
+    for words in (("freeze", "--end"), ("close", "--reason", "Red.")):
         assert project.oya("queue", *words).code == 0
+    assert "The tree is closed: Red." in project.oya("queue", "list").out
+    assert project.oya("queue", "open").code == 0
     assert said(project.oya("queue", "open", "--json")) == "The tree is open."
     assert said(project.oya("queue", "resume", "--json")) == "The queue goes on."
     ran = project.run(beads, "honest")

@@ -12,6 +12,7 @@ from tests.scenarios.ground import Ground
 from tests.scenarios.town import Town
 
 Open = Callable[..., Town]
+WITH_AND_WITHOUT_REMOTE = pytest.mark.parametrize("alone", [False, True], ids=["remote", "alone"])
 
 
 @pytest.fixture(scope="session")
@@ -24,15 +25,16 @@ def first_ground(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Grou
 
 @pytest.fixture
 def town(first_ground: Ground, tmp_path: Path) -> Iterator[Open]:
-    """`town(window=3, method="squash")` opens the town, and again with another `home` a second
-    daemon in it; when the scenario is over, the bare repository is asked whether the promises were
-    kept."""
+    """`town(window=3, method="squash")` opens the town, `alone` without a remote, and again with
+    another `home` a second daemon in it; when the scenario is over, git's own record of the target
+    is asked whether the promises were kept."""
     towns: list[Town] = []
 
-    def make(home: str = "", **how: object) -> Town:
-        ground = (
-            towns[0].place.ground.beside(home) if home else first_ground.copy_to(tmp_path / "town")
-        )
+    def make(home: str = "", *, alone: bool = False, **how: object) -> Town:
+        if home:
+            ground = towns[0].place.ground.beside(home)
+        else:
+            ground = first_ground.copy_to(tmp_path / "town", here=alone)
         towns.append(Town(ground, **how))  # type: ignore[arg-type]
         return towns[-1]
 

@@ -20,12 +20,13 @@ from tests.scenarios.place import RealPlace
 
 
 def play(seed: int, ground: Ground, folder: Path, *, telling: bool = False) -> None:
-    """The story of a seed, each repository on a copy of the ground in `folder`; then the bare
-    repositories are asked."""
+    """The story of a seed, each repository on a copy of the ground in `folder`, with its target at
+    the remote (even seeds) or here (odd ones); then git's own record of the target is read."""
     places: list[RealPlace] = []
 
     def place(policy: Policy) -> RealPlace:
-        places.append(RealPlace(policy, ground=ground.copy_to(folder / policy.repo)))
+        mine = ground.copy_to(folder / policy.repo, here=bool(seed % 2))
+        places.append(RealPlace(policy, ground=mine))
         return places[-1]
 
     story = Dice(seed, place)

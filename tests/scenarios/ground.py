@@ -29,7 +29,7 @@ WANDA = ("Wanda Worker", "wanda@example.org")
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A line of the bare repository's own record of its main."""
+    """A line of a repository's own record of its main."""
 
     old: CommitId
     new: CommitId
@@ -93,11 +93,13 @@ class Reader:
 
 @dataclass
 class Ground:
-    """`folder` holds the project, `origin.git`, and the `home` of whoever plays daemon."""
+    """`folder` holds the project, `origin.git`, and the `home` of whoever plays daemon. The target
+    is at that remote, or `here`, where there is none."""
 
     folder: Path
     tools: Tools
     home: str = "home"
+    here: bool = False
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
     heads: int = 0
 
@@ -123,18 +125,20 @@ class Ground:
         self.git("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
         self.git("push", "-q", str(self.bare), "refs/heads/main", who=OLGA)
 
-    def copy_to(self, folder: Path) -> Ground:
+    def copy_to(self, folder: Path, *, here: bool = False) -> Ground:
         """The same, in a place of its own."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        copy = Ground(folder, self.tools)
+        copy = Ground(folder, self.tools, here=here)
         copy.git("config", "remote.origin.url", str(copy.bare))
         return copy
 
     def beside(self, home: str) -> Ground:
         """The same project and remote, for a daemon with another home."""
-        return Ground(self.folder, self.tools, home, heads=1_000)  # commits have names of their own
+        return Ground(
+            self.folder, self.tools, home, self.here, heads=1_000
+        )  # commits have names of their own
 
-    async def open(self) -> tuple[Repository, Remote]:
+    async def open(self) -> tuple[Repository, Remote | None]:
         """What the daemon has of it."""
         programs = Programs(
             jj=self.tools.jj,
@@ -146,9 +150,11 @@ class Ground:
         workspaces = self.folder / self.home / "workspaces"
         repository = await open_repository(self.root, workspaces=workspaces, programs=programs)
         await repository.prepare()
+        if self.here:
+            return repository, None
         return repository, await open_remote(repository, "origin", self.environ)
 
-    def forge(self, repository: Repository, remote: Remote) -> LocalForge:
+    def forge(self, repository: Repository, remote: Remote | None) -> LocalForge:
         """A forge, as a new daemon makes it."""
         return LocalForge(
             repository,
@@ -173,6 +179,11 @@ class Ground:
     def bare(self) -> Path:
         """The remote."""
         return self.folder / "origin.git"
+
+    @property
+    def _store(self) -> Path:
+        """The git folder with the main that counts."""
+        return self.root / ".git" if self.here else self.bare
 
     @property
     def environ(self) -> dict[str, str]:
@@ -244,12 +255,16 @@ class Ground:
         return TreeId(self.git("rev-parse", f"{commit}^{{tree}}"))
 
     def main(self) -> CommitId | None:
-        """Where the remote has main."""
-        ref = self.bare / "refs" / "heads" / "main"
+        """Where main is."""
+        ref = self._store / "refs" / "heads" / "main"
         return CommitId(ref.read_text().strip()) if ref.exists() else None
 
     def put(self, commit: CommitId | None) -> None:
-        """Olga moves main at the remote to wherever she likes, or deletes it."""
+        """Olga moves main to wherever she likes, or deletes it."""
+        if self.here:
+            move = ("refs/heads/main", commit) if commit else ("-d", "refs/heads/main")
+            self.git("update-ref", "-m", "Olga", *move, who=OLGA)
+            return
         what = f"{commit or ''}:refs/heads/main"
         self.git("push", "-q", "--force", str(self.bare), what, who=OLGA)
 
@@ -261,8 +276,9 @@ class Ground:
         hook.chmod(0o755)
 
     def moves(self) -> list[Moved]:
-        """The remote's record of its main, oldest first, from the second move on."""
-        log = self.bare / "logs" / "refs" / "heads" / "main"
+        """The record of main that git keeps where main is, oldest first, from the second move
+        on."""
+        log = self._store / "logs" / "refs" / "heads" / "main"
         rows = [line.partition("\t")[0].split(" ", 2) for line in log.read_text().splitlines()]
         lines = [Moved(CommitId(a), CommitId(b), who.partition(" <")[0]) for a, b, who in rows]
         return lines[1:]

@@ -35,7 +35,7 @@ class RealPlace(Place):
 
     def __post_init__(self) -> None:
         self.reader: Reader = self.ground.reader()
-        self._opened: tuple[Repository, Remote] = self.ground.runner.run(self.ground.open())
+        self._opened: tuple[Repository, Remote | None] = self.ground.runner.run(self.ground.open())
         self.look()
 
     def performer(self) -> Performer:
@@ -48,6 +48,8 @@ class RealPlace(Place):
 
     def mend(self) -> None:
         """The user takes what the remote has, where the queue asks for that."""
+        if self.ground.here:
+            return
         self.ground.jj("git", "fetch", "--remote", "origin")
         self.ground.jj("bookmark", "set", "main", "-r", "main@origin", "--allow-backwards")
 

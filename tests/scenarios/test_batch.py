@@ -7,14 +7,15 @@ from math import log2
 import pytest
 
 from oya_vcs.core import events as e
-from tests.scenarios.conftest import Open
+from tests.scenarios.conftest import WITH_AND_WITHOUT_REMOTE, Open
 
 EIGHT = tuple(f"b{number}" for number in range(8))
 
 
-def test_eight_green_ones_land_as_one(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_eight_green_ones_land_as_one(town: Open, *, alone: bool) -> None:
     """One test, one move of the target."""
-    here = town(batch=8)
+    here = town(alone=alone, batch=8)
     here.workers.finish(*EIGHT)
     here.ci.tests("+".join(EIGHT))
     assert here.ci.runs_all() == 1

@@ -10,7 +10,7 @@ import pytest
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import CommitId
 from oya_vcs.errors import InputInvalid
-from tests.scenarios.conftest import Open
+from tests.scenarios.conftest import WITH_AND_WITHOUT_REMOTE, Open
 
 
 def test_a_push_after_the_approval_ends_it(town: Open) -> None:
@@ -60,9 +60,12 @@ def test_a_change_for_another_branch_does_not_land_here(town: Open) -> None:
     here.queue.lands("b", "a")
 
 
-def test_a_push_to_the_target_during_the_test_means_build_and_test_again(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_a_push_to_the_target_during_the_test_means_build_and_test_again(
+    town: Open, *, alone: bool
+) -> None:
     """On what is there now."""
-    here = town()
+    here = town(alone=alone)
     here.workers.finish("a")
     theirs = here.olga.pushes()
     here.ci.passes("a")
@@ -91,6 +94,18 @@ def test_what_a_force_push_took_from_the_target_never_comes_back(town: Open) -> 
     here.main.holds("b.txt")
 
 
+def test_what_is_taken_from_a_target_without_remote_never_comes_back_either(town: Open) -> None:
+    """There nothing is in doubt: B is built and tested again on what is there now."""
+    here = town(alone=True)
+    first = here.main.tip
+    here.workers.finish("a", "b")
+    here.ci.passes("a")
+    here.olga.sets_main_to(first)
+    here.ci.passes("b", "b")
+    here.queue.lands("a", "b")
+    here.main.holds("b.txt")
+
+
 def test_a_target_that_is_gone_makes_the_queue_wait(town: Open) -> None:
     """With the reason; it is not made again by us. When it is back, the change lands."""
     here = town()
@@ -106,9 +121,10 @@ def test_a_target_that_is_gone_makes_the_queue_wait(town: Open) -> None:
     here.queue.lands("a")
 
 
-def test_a_change_that_was_merged_by_hand_is_found_landed(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_a_change_that_was_merged_by_hand_is_found_landed(town: Open, *, alone: bool) -> None:
     """Its checks pass on the target, which is not moved again for it."""
-    here = town()
+    here = town(alone=alone)
     here.workers.finish("first", "a")
     here.olga.merges("a")
     here.ci.passes("first", "first", "a")

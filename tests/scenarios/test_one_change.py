@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from tests.scenarios.conftest import Open
+from tests.scenarios.conftest import WITH_AND_WITHOUT_REMOTE, Open
 
 
-def test_a_green_change_lands_as_it_was_tested(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_a_green_change_lands_as_it_was_tested(town: Open, *, alone: bool) -> None:
     """The commit that was tested is the one that lands, once; nothing of the queue's is left."""
-    here = town()
+    here = town(alone=alone)
     here.workers.finish("a")
     tested = here.ci.candidate("a").candidate
     here.ci.passes("a")
@@ -102,9 +103,10 @@ def test_a_change_that_was_taken_out_is_built_anew(town: Open) -> None:
     here.main.moved(times=1)
 
 
-def test_a_change_that_changes_nothing_any_more_is_found_landed(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_a_change_that_changes_nothing_any_more_is_found_landed(town: Open, *, alone: bool) -> None:
     """Two workers made the same: the second has nothing to land, and neither hangs nor fails."""
-    here = town()
+    here = town(alone=alone)
     here.workers.finish("a", writes={"same": "x"})
     here.workers.finish("b", writes={"same": "x"})
     here.ci.passes("a", "b")

@@ -7,7 +7,7 @@ import pytest
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core import pulls as p
-from tests.scenarios.conftest import Open
+from tests.scenarios.conftest import WITH_AND_WITHOUT_REMOTE, Open
 
 ELSEWHERE = (f.SetUpWorkspace, p.AskPermission, p.Reply, p.TellStatus, p.TryPull)
 """Kinds of effect that nobody asks for here: no setup is configured, and there is no GitHub."""
@@ -44,9 +44,10 @@ def test_a_landing_that_nobody_heard_of_and_somebody_took_back_is_not_made_again
     here.queue.lands("a")
 
 
-def test_dead_before_and_after_every_single_effect(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_dead_before_and_after_every_single_effect(town: Open, *, alone: bool) -> None:
     """It takes longer, and comes to the same."""
-    here = town(window=2)
+    here = town(alone=alone, window=2)
     here.workers.are_given("a", "b")
     here.daemon.works_on(always=True)
     assert sorted(here.scene.landed) == ["a", "b"]
@@ -100,10 +101,11 @@ def test_only_our_own_refs_are_removed(town: Open) -> None:
     assert here.place.ground.git("for-each-ref", "--format=%(refname)", theirs[1]) == theirs[1]
 
 
-def test_two_queues_on_one_target_stay_out_of_each_others_way(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_two_queues_on_one_target_stay_out_of_each_others_way(town: Open, *, alone: bool) -> None:
     """Daemons with a home each: what one lands, the other finds, and builds anew on it; every tree
     was tested, and each change landed once."""
-    here = town(window=2)
+    here = town(alone=alone, window=2)
     there = town(home="other", window=2)
     here.workers.finish("a", "b")
     there.workers.finish("x", "y")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from oya_vcs.core import events as e
-from tests.scenarios.conftest import Open
+from tests.scenarios.conftest import WITH_AND_WITHOUT_REMOTE, Open
 
 
-def test_three_green_ones_land_in_the_time_of_one_test(town: Open) -> None:
+@WITH_AND_WITHOUT_REMOTE
+def test_three_green_ones_land_in_the_time_of_one_test(town: Open, *, alone: bool) -> None:
     """What was tested on top of each other lands so: nothing is tested again."""
-    here = town(window=3)
+    here = town(alone=alone, window=3)
     began = here.clock.minutes
     here.workers.finish("a", "b", "c")
     here.ci.tests("a", "a+b", "a+b+c")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.output import Output, duration, table
@@ -174,7 +175,7 @@ def _say(arguments: argparse.Namespace, output: Output) -> ExitCode:
     word = Word(
         verb=verb,
         change=getattr(arguments, "change", ""),
-        repo=getattr(arguments, "repo", ""),
+        repo=_repository(getattr(arguments, "repo", "")),
         who=person(),
         why=getattr(arguments, "reason", ""),
         head=getattr(arguments, "head", ""),
@@ -190,6 +191,11 @@ def _say(arguments: argparse.Namespace, output: Output) -> ExitCode:
     ends = f" The freeze ends at {clock_time(until_ms)}." if until_ms else ""
     output.answer(f"queue-{verb}", {**fields, **said}, f"{said['said']}{ends}")
     return ExitCode.DONE
+
+
+def _repository(name: str) -> str:
+    """A folder as the home knows it; anything else as it is."""
+    return str(Path(name).resolve()) if name and Path(name).is_dir() else name
 
 
 def _simulate(arguments: argparse.Namespace, output: Output) -> ExitCode:

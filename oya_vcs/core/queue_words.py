@@ -87,14 +87,18 @@ def find_change(world: World, name: str) -> Change:
 
 def find_repo(world: World, name: str) -> Repo:
     """The repository of that id or path, or the only one. Raises NotFound and InputInvalid."""
+    if not world.repos:
+        message = "This home knows no repository yet."
+        raise NotFound(message, "`oya-vcs run` makes one known.")
+    known = ", ".join(sorted(one.path for one in world.repos.values()))
     if name:
         found = [one for one in world.repos.values() if name in {one.id, one.path}]
         if not found:
-            raise NotFound(f"No repository {name!r} is known to this home.")
+            raise NotFound(f"No repository {name!r} is known to this home.", f"It knows {known}.")
         return found[0]
     if len(world.repos) != 1:
         message = f"This home has {len(world.repos)} repositories."
-        raise InputInvalid(message, "Say which one is meant with --repo.")
+        raise InputInvalid(message, f"Say with --repo which one is meant: {known}.")
     return next(iter(world.repos.values()))
 
 

@@ -89,7 +89,8 @@ def test_a_paused_queue_stays_paused_over_runs(new_project: NewProject) -> None:
     assert "The tree is closed: Red." in project.oya("queue", "list").out
     assert project.oya("queue", "open").code == 0
     assert said(project.oya("queue", "open", "--json")) == "The tree is open."
-    assert said(project.oya("queue", "resume", "--json")) == "The queue goes on."
+    resumed = project.oya("queue", "resume", "--repo", project.root.name, "--json")
+    assert said(resumed) == "The queue goes on."
     ran = project.run(beads, "honest")
     assert ran.code == 0, ran.err
     shown = project.oya("bead", "show", "a", "--json").data

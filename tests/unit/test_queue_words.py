@@ -6,9 +6,11 @@ import pytest
 
 from oya_vcs.cli import main
 from oya_vcs.cli.simulate import BOUNDS
+from oya_vcs.core.ids import RepoId
 from oya_vcs.core.merge import MergeRules
 from oya_vcs.core.queue_words import QueueVerb, Word, hear
-from oya_vcs.errors import ExitCode, InputInvalid
+from oya_vcs.core.world import World
+from oya_vcs.errors import ExitCode, InputInvalid, NotFound
 from tests.merging import Scene
 
 
@@ -68,6 +70,19 @@ def test_a_freeze_ends_once() -> None:
     assert said == "Nothing lands now; tests go on."
     assert say(talk, QueueVerb.FREEZE) == "Changes land again."
     assert say(talk, QueueVerb.FREEZE) == "The queue is not frozen."
+
+
+def test_a_repository_is_named_where_there_are_several() -> None:
+    """By its path or id; whoever does not is told which there are."""
+    talk = Scene(RepoId("one"), RepoId("two"))
+    with pytest.raises(InputInvalid, match="2 repositories") as raised:
+        say(talk, QueueVerb.PAUSE)
+    assert "/memory" in raised.value.hint
+    assert say(talk, QueueVerb.PAUSE, repo="two").startswith("The queue is paused")
+    with pytest.raises(NotFound, match="'three'"):
+        say(talk, QueueVerb.PAUSE, repo="three")
+    with pytest.raises(NotFound, match="no repository yet"):
+        hear(World(), Word(verb=QueueVerb.PAUSE))
 
 
 @pytest.mark.parametrize("name", BOUNDS)

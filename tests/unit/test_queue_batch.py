@@ -66,6 +66,16 @@ def test_a_batch_has_a_limit_and_one_priority() -> None:
     assert held == [{"a.1", "b.1"}, {"c.1"}, {"x.1", "y.1"}]
 
 
+def test_changes_of_two_priorities_never_share_a_test() -> None:
+    """Though there is room, and both wait."""
+    talk = Scene(rules=MergeRules(batch_max=3))
+    talk.submit("head")
+    talk.submit("a")
+    talk.submit("b", priority=3)
+    talk.passes("head")
+    assert talk.testing == ["a"]
+
+
 def test_taking_out_a_member_starts_the_others_again() -> None:
     """B is rejected: A and C are tested without it."""
     talk = Scene(rules=MergeRules(batch_max=3))

@@ -42,10 +42,12 @@ class Limits:
 @dataclass(slots=True, kw_only=True)
 class Look:
     """What a look at one repository found: what is to go (`kept` by the record, `orphans` that it
-    does not expect), what is not and why (`explained`), or why it could not be looked at."""
+    does not expect), what is `waiting` of the kept ones, what is left of the others and why
+    (`explained`), or why it could not be looked at."""
 
     repo: RepoId
     kept: list[Workspace] = field(default_factory=list)
+    waiting: list[Workspace] = field(default_factory=list)
     orphans: list[Finding] = field(default_factory=list)
     explained: list[Finding] = field(default_factory=list)
     problem: str = ""
@@ -226,6 +228,7 @@ async def _look(home: Home, world: World, repo: Repo, limits: Limits, left: int)
         found.kept = []
         found.problem = f"{repo.path} could not be looked at: {error.message}"
         return found
+    found.waiting = [one for one in here if one.keep is Keep.KEPT and one not in found.kept]
     room = left - len(found.kept)
     found.orphans = leftovers.orphaned(survey, limits.now_ms, limits.older_ms, room)
     found.explained = [

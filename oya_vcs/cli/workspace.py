@@ -13,6 +13,7 @@ from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.output import Output, duration, table
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import clock_time, world_of
+from oya_vcs.config import Home
 from oya_vcs.core.explain import first_line
 from oya_vcs.core.ids import WorkspaceName
 from oya_vcs.core.leftovers import Finding
@@ -23,6 +24,7 @@ from oya_vcs.tidying import Cleaned, Limits, Look, clean, find, look, restore, s
 _UNITS_MS = {"": 1_000, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 NAMED_MAX = 20
 """Names of files that an answer for people lists."""
+NOTHING = "Nothing to remove."
 
 
 def workspace(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -34,7 +36,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> ExitCode:
     now_ms = SystemClock().now_ms()
     every = world_of(arguments).workspaces.values()
     there = [one for one in every if arguments.all or one.keep is not Keep.REMOVED]
-    text = _table(there, now_ms) if there else "There are no workspaces of ours."
+    text = _by_folder(home_of(arguments), there, now_ms) or "There are no workspaces of ours."
     output.answer("workspace-list", [_data(one) for one in there], text)
     return ExitCode.DONE
 
@@ -52,10 +54,10 @@ def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
         f"base: {_base(world, one) or 'not on record'}",
         f"folder: {seen.path}" + ("" if seen.there else " (gone)"),
         *([f"its folder {seen.trouble}"] if seen.trouble else []),
-        *([f"size: {seen.files} files, {seen.bytes:,} bytes"] if seen.there else []),
+        *([f"size: {_files(seen.files)}, {seen.bytes:,} bytes"] if seen.there else []),
         f"recorded as: {seen.commit or 'jj does not know it'}",
         *(f"pinned: {commit} ({ref})" for ref, commit in seen.pins.items()),
-        *([f"not recorded yet: {len(seen.unsaved)} files", *unsaved] if seen.unsaved else []),
+        *([f"not recorded yet: {_files(len(seen.unsaved))}", *unsaved] if seen.unsaved else []),
         *([f"  and {more} more"] if more > 0 else []),
     ]
     data = {
@@ -83,8 +85,8 @@ def _restore(arguments: argparse.Namespace, output: Output) -> ExitCode:
     world = world_of(arguments)
     found = asyncio.run(restore(home_of(arguments), world, arguments.workspace, to))
     text = (
-        f"Workspace {found.workspace} as it was last ({found.files} files, commit {found.commit}) "
-        f"is in {found.into}."
+        f"Workspace {found.workspace} as it was last is in {found.into}\n"
+        f"({_files(found.files)}, commit {found.commit})."
     )
     data = {
         "workspace": found.workspace,
@@ -107,73 +109,111 @@ def _clean(arguments: argparse.Namespace, output: Output) -> ExitCode:
         raise ConfigurationInvalid(message, "Give it a number from 1.")
     if arguments.dry_run:
         return _dry_run(arguments, output, limits)
-    done = asyncio.run(clean(home_of(arguments), limits))
-    lines = [_said(done, one.name) for found in done.looks for one in found.kept]
-    lines += [_swept(done, one) for found in done.looks for one in found.orphans]
-    lines += _explained(done.looks)
-    left = [one for one in _kept(done.looks) if done.workspaces[one].keep is not Keep.REMOVED]
-    left += [name for name, swept in done.swept.items() if swept is None]
-    text = "\n".join(lines) or "Nothing to remove: nothing was kept or left for longer than that."
+    home = home_of(arguments)
+    done = asyncio.run(clean(home, limits))
+    removed, refused = _outcomes(home, done)
+    lines = [*_listed("Removed", removed), *_listed("Not removed", refused)] or [NOTHING]
+    lines += _left(home, done.looks, limits)
     data = {
         "dry_run": False,
-        "chosen": [_data(done.workspaces[name]) for name in _kept(done.looks)],
+        "chosen": [_data(done.workspaces[one.name]) for found in done.looks for one in found.kept],
         **_found(done.looks, done),
     }
-    output.answer("workspace-clean", data, text, ok=not left)
-    return ExitCode.WORLD if left else ExitCode.DONE
+    output.answer("workspace-clean", data, "\n".join(lines), ok=not refused)
+    return ExitCode.WORLD if refused else ExitCode.DONE
 
 
 def _dry_run(arguments: argparse.Namespace, output: Output, limits: Limits) -> ExitCode:
-    looks = asyncio.run(look(home_of(arguments), world_of(arguments), limits))
+    home = home_of(arguments)
+    looks = asyncio.run(look(home, world_of(arguments), limits))
     kept = [one for found in looks for one in found.kept]
-    orphans = [one for found in looks for one in found.orphans]
-    lines = [_table(kept, limits.now_ms)] if kept else []
-    lines += [f"{one.path} ({one.kind}): {one.why}" for one in orphans]
-    if kept or orphans:
-        lines.append("Would pin and remove these; nothing was changed.")
-    else:
-        lines.append("Nothing to remove: nothing was kept or left for longer than that.")
-    text = "\n".join([*lines, *_explained(looks)])
+    due = [_entry(one, limits.now_ms) for one in kept]
+    due += [_named(home, found, one) for found in looks for one in found.orphans]
+    what = "Would be removed, and pinned first where it holds what is nowhere else"
+    lines = [*(_listed(what, due) or [NOTHING]), *_left(home, looks, limits)]
     data = {"dry_run": True, "chosen": [_data(one) for one in kept], **_found(looks, None)}
-    output.answer("workspace-clean", data, text)
+    output.answer("workspace-clean", data, "\n".join([*lines, "Nothing was changed."]))
     return ExitCode.DONE
 
 
-def _kept(looks: Sequence[Look]) -> list[WorkspaceName]:
-    return [one.name for found in looks for one in found.kept]
+def _outcomes(home: Home, done: Cleaned) -> tuple[list[_Entry], list[_Entry]]:
+    """What was removed, with the way back to it, and what was refused."""
+    removed: list[_Entry] = []
+    refused: list[_Entry] = []
+    for found in done.looks:
+        for kept in found.kept:
+            after = done.workspaces[kept.name]
+            gone = after.keep is Keep.REMOVED
+            said = _back(kept.name, after.pinned) if gone else first_line(after.detail)
+            (removed if gone else refused).append((kept.name, said))
+        for one in found.orphans:
+            swept = done.swept.get(one.name)
+            label, why = _named(home, found, one)
+            if swept is None:
+                refused.append((label, f"{why} It was refused, as said above."))
+            elif swept.pinned is None:
+                removed.append((label, why))
+            else:
+                removed.append((label, f"{why} {_back(one.name, swept.pinned)}"))
+    return removed, refused
 
 
-def _said(done: Cleaned, name: WorkspaceName) -> str:
-    after = done.workspaces[name]
-    if after.keep is not Keep.REMOVED:
-        return f"Left {name}: {first_line(after.detail)}"
-    return f"Removed {name}" + (
-        f"; its content is pinned as {after.pinned}." if after.pinned else "."
-    )
+def _back(name: WorkspaceName, pinned: str | None) -> str:
+    """What is left of a workspace that was removed."""
+    if pinned is None:
+        return "Everything in it is in the repository."
+    return f"Pinned as {pinned}: `oya-vcs workspace restore {name}` brings it back."
 
 
-def _swept(done: Cleaned, one: Finding) -> str:
-    swept = done.swept.get(one.name)
-    if swept is None:
-        return f"Left {one.path} ({one.kind}): it was refused, as said above. {one.why}"
-    kept = f" Its content is pinned as {swept.pinned}." if swept.pinned else ""
-    return f"Removed {one.path} ({one.kind}): {one.why}{kept}"
-
-
-def _explained(looks: Sequence[Look]) -> list[str]:
-    """What is left alone, and why."""
-    lines = [found.problem for found in looks if found.problem]
+def _left(home: Home, looks: Sequence[Look], limits: Limits) -> list[str]:
+    """What is left alone, by why."""
+    young: list[_Entry] = []
+    beyond: list[_Entry] = []
+    theirs: list[_Entry] = []
     for found in looks:
+        for kept in found.waiting:
+            place = young if limits.now_ms - kept.since_ms < limits.older_ms else beyond
+            place.append(_entry(kept, limits.now_ms))
         for one in found.explained:
-            young = "Too young, or beyond --max: " if one.safe_to_remove else ""
-            lines.append(f"Not touched: {one.path} ({one.kind}). {young}{one.why}")
-    return lines
+            place = young if limits.now_ms - (one.since_ms or 0) < limits.older_ms else beyond
+            if one.safe_to_remove:
+                place.append(_named(home, found, one))
+            else:
+                theirs.append((f"{one.path} ({one.kind})", one.why))
+    return [
+        *(found.problem for found in looks if found.problem),
+        *_listed(f"Left, for it is younger than {_span(limits.older_ms)} (--older-than)", young),
+        *_listed(f"Left, for it is beyond {limits.count} (--max)", beyond),
+        *_listed("Left for you to look at, and never touched", theirs),
+    ]
+
+
+_Entry = tuple[str, str]
+"""Which workspace, and a sentence about it."""
+
+
+def _listed(what: str, entries: Sequence[_Entry]) -> list[str]:
+    """A heading and what stands under it, readable in a narrow terminal; nothing for nothing."""
+    lines = [line for label, said in entries for line in (f"  {label}", f"      {said}")]
+    return [f"{what}:", *lines] if lines else []
+
+
+def _entry(one: Workspace, now_ms: int) -> _Entry:
+    age = duration(max(0, now_ms - one.since_ms))
+    return f"{one.name} (kept for {age})", first_line(one.detail) or "It is kept to be looked into."
+
+
+def _named(home: Home, found: Look, one: Finding) -> _Entry:
+    """A finding, by its name where that says where it is."""
+    usual = str(home.workspaces / found.repo / one.name)
+    return f"{one.name if one.path == usual else one.path} ({one.kind})", one.why
 
 
 def _found(looks: Sequence[Look], done: Cleaned | None) -> dict[str, object]:
     """What nobody expects, for programs."""
     return {
         "orphans": [_finding(one, found, done) for found in looks for one in found.orphans],
+        "waiting": [_data(one) for found in looks for one in found.waiting],
         "explained": [_finding(one, found, None) for found in looks for one in found.explained],
         "problems": [
             {"repo": found.repo, "problem": found.problem} for found in looks if found.problem
@@ -195,18 +235,26 @@ def _finding(one: Finding, found: Look, done: Cleaned | None) -> dict[str, objec
     }
 
 
-def _table(workspaces: Sequence[Workspace], now_ms: int) -> str:
-    rows = [
-        (
-            one.name,
-            one.keep,
-            duration(max(0, now_ms - one.since_ms)),
-            one.path,
-            first_line(one.detail),
-        )
-        for one in workspaces
-    ]
-    return table(("workspace", "is", "for", "path", "why"), rows)
+def _by_folder(home: Home, workspaces: Sequence[Workspace], now_ms: int) -> str:
+    """A table for each repository, with its folder above it: the names are those of the folders."""
+    parts = []
+    for repo in dict.fromkeys(one.repo for one in workspaces):
+        rows = [
+            (
+                one.name,
+                one.keep,
+                duration(max(0, now_ms - one.since_ms)),
+                first_line(one.detail),
+            )
+            for one in workspaces
+            if one.repo == repo
+        ]
+        parts.append(f"{home.workspaces / repo}:\n{table(('workspace', 'is', 'for', ''), rows)}")
+    return "\n\n".join(parts)
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file" if count == 1 else f"{count:,} files"
 
 
 def _data(one: Workspace) -> dict[str, object]:
@@ -230,6 +278,12 @@ def span_ms(text: str) -> int:
         message = f"{text!r} is no span of time."
         raise ConfigurationInvalid(message, "Write 30m, 24h or 7d.")
     return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def _span(ms: int) -> str:
+    """A span as `--older-than` takes it."""
+    unit = next(one for one in ("d", "h", "m", "s") if ms % _UNITS_MS[one] == 0)
+    return f"{ms // _UNITS_MS[unit]}{unit}"
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {

@@ -74,7 +74,7 @@ def test_what_a_failed_worker_wrote_is_kept_and_pinned_when_it_is_cleaned(
     assert [one["state"] for one in listed] == ["kept"]
     dry = project.oya("workspace", "clean", "--older-than", "0", "--dry-run")
     assert dry.code == 0
-    assert "nothing was changed" in dry.out
+    assert "Nothing was changed" in dry.out
     project.assert_no_leaks()
     young = project.oya("workspace", "clean")
     assert "Nothing to remove" in young.out

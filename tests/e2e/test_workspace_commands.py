@@ -63,7 +63,7 @@ def test_where_is_my_work(failed: Project) -> None:
     assert (shown["there"], shown["unsaved"]) == (True, ["bad.txt"])
     assert shown["base"] == failed.jj("log", "--no-graph", "-r", "main", "-T", "commit_id")
     text = failed.oya("workspace", "show", str(kept["name"])).out
-    assert "not recorded yet: 1 files" in text
+    assert "not recorded yet: 1 file\n" in text
 
     dry = clean(failed, "--dry-run")
     assert [one["name"] for one in dry["chosen"]] == [kept["name"]]

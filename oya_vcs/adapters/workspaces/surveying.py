@@ -61,7 +61,14 @@ async def survey(ground: Ground, recorded: Mapping[WorkspaceName, Standing]) -> 
             for name in sorted({*there, *ours, *expected})
         ]
 
-    found = [*await asyncio.to_thread(judged), *await _worktrees(ground)]
+    worktrees = await _worktrees(ground)
+    gits = {one.name for one in worktrees}
+    found = [
+        one
+        for one in await asyncio.to_thread(judged)
+        if one.kind is not Kind.NOT_OURS or one.name not in gits
+    ]
+    found += worktrees
     found += await asyncio.to_thread(lambda: [*_trash(ground), *_dead(ground, listed)])
     return tuple(found)
 
@@ -99,7 +106,7 @@ def _kind(
     if folder is None:
         return _without_folder(standing, entry)
     if folder.complaint:
-        return _unwell(folder, standing, entry)
+        return _unwell(ground.path(name), folder, standing, entry)
     if entry is None:
         ours = folder.entry == ground.entry(name)
         whose = "" if ours else f", and it belongs to workspace {folder.entry or 'unknown'}"
@@ -128,15 +135,18 @@ def _without_folder(standing: Standing | None, entry: _Entry | None) -> tuple[Ki
 
 
 def _unwell(
-    folder: _Folder, standing: Standing | None, entry: _Entry | None
+    path: Path, folder: _Folder, standing: Standing | None, entry: _Entry | None
 ) -> tuple[Kind, str, bool]:
     """A damaged folder that jj or the record knows can be saved file by file; all else is not
     ours."""
     known = entry is not None or standing is Standing.KEPT
-    if known and folder.complaint.startswith(folders.DAMAGED):
-        return Kind.HALF_MADE, f"Its folder {folder.complaint}.", True
-    mend = "Look at it; it is never touched."
-    return Kind.NOT_OURS, f"It {folder.complaint}. {mend}", False
+    clause = folder.complaint.replace(f"{path}/", "").replace(f"{path} ", "it ")
+    if not clause.startswith(folders.DAMAGED):
+        return Kind.NOT_OURS, f"It {clause}.", False
+    if known:
+        return Kind.HALF_MADE, f"Its folder {clause}.", True
+    missing = clause.removeprefix(f"{folders.DAMAGED}: ")
+    return Kind.NOT_OURS, f"It is no workspace: {missing}.", False
 
 
 async def entries(ground: Ground) -> frozenset[WorkspaceName]:

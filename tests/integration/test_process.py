@@ -129,6 +129,20 @@ async def test_processes_that_keep_forking_away_are_caught(bench: Bench) -> None
     assert left(order.key) == []
 
 
+async def test_what_begins_while_a_program_ends_is_asked_to_end_too(bench: Bench) -> None:
+    """What it starts when it is told to end, it may need for that; once it has ended itself, that
+    is told too, and is not waited for until it has to be killed."""
+    script = "trap 'setsid sleep 300 & exit 0' TERM; echo up; while :; do sleep 0.02; done"
+    order = bench.order("sh", "-c", script, stop_ms=15_000)
+    run = asyncio.create_task(bench.runner().run(order, nothing))
+    await until(lambda: bench.log().exists() and bench.log().read_text() == "up\n")
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert bench.outcome()["killed"] == 0
+    assert left(bench.key()) == []
+
+
 async def test_a_background_process_may_write_its_last_lines(bench: Bench) -> None:
     """What ends by itself shortly after the program (a `tee`) is not stopped."""
     await bench.run(bench.order("sh", "-c", "(sleep 0.05; echo late) & echo soon"))

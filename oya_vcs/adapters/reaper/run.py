@@ -50,8 +50,7 @@ class Run:
         if reason is None:
             self._until_gone(LINGER_MS)
         if not self._tree.gone and reason not in AT_ONCE:
-            self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing_box=orders.boxed)
-            self._until_gone(orders.stop_ms)
+            self._ask_to_end(orders.stop_ms)
         detail = self._kill_rest()
         while chunk := self._ears.read_output():
             self._log.write(chunk)
@@ -77,6 +76,19 @@ class Run:
             reason = "output_limit" if full else self._ears.stop() or self._scales.too_much()
             if reason:
                 return reason
+
+    def _ask_to_end(self, stop_ms: int) -> None:
+        """SIGTERM for all; and, when the program itself has ended, for what it began meanwhile, or
+        in the very moment of the look: until then that may be its way to end well."""
+        deadline = time.monotonic() + stop_ms / 1000
+        boxed = self._orders.boxed
+        told = self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing_box=boxed)
+        while self._tree.exit_code is None and (left := deadline - time.monotonic()) > 0:
+            self._turn(int(left * 1000) + 1)
+        self._until_gone(min(LINGER_MS, stop_ms))
+        if not self._tree.gone:
+            self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing_box=boxed, but=told)
+            self._until_gone(int((deadline - time.monotonic()) * 1000))
 
     def _until_gone(self, limit_ms: int) -> None:
         deadline = time.monotonic() + limit_ms / 1000

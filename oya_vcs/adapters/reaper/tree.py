@@ -64,16 +64,19 @@ class Tree:
             if pid == self.main:
                 self.exit_code = os.waitstatus_to_exitcode(status)
 
-    def strike(self, *numbers: int, sparing_box: bool = False) -> set[int]:
+    def strike(
+        self, *numbers: int, sparing_box: bool = False, but: set[int] | None = None
+    ) -> set[int]:
         """Send signals to every process of the tree, and return which were found.
 
         Each is hit the moment it is seen, so that one which does nothing but fork and exit is hit
         too. What started before the reaper is a stranger and looked at only once. `sparing_box`
-        leaves the program itself and its children out: a sandbox, which ends with what it holds.
+        leaves the program itself and its children out: a sandbox, which ends with what it holds;
+        those in `but` have been told already.
         """
         if not LINUX:
             return {self.main for number in numbers if tell(-self.main, number)}
-        reaper = os.getpid()
+        reaper, told = os.getpid(), but or set()
         born = look(reaper)[1]
         here = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208
         self._strangers &= here
@@ -83,7 +86,7 @@ class Tree:
             parent, started = look(pid)
             if parent in family and pid not in family:
                 family.add(pid)
-                spared = sparing_box and self.main in (pid, parent)
+                spared = pid in told or (sparing_box and self.main in (pid, parent))
                 for number in numbers:
                     if not spared or number == signal.SIGCONT:
                         tell(pid, number)

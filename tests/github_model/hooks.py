@@ -78,7 +78,7 @@ class Hooks:
     way: Callable[[Delivery], Way] = lambda delivery: STRAIGHT
     log: list[Delivery] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    _waiting: asyncio.Queue[Delivery] = field(default_factory=asyncio.Queue)
+    _waiting: asyncio.Queue[Delivery | None] = field(default_factory=asyncio.Queue)
     _behind: list[tuple[int, Delivery]] = field(default_factory=list)
     _late: set[asyncio.Task[None]] = field(default_factory=set)
     _worker: asyncio.Task[None] | None = None
@@ -144,6 +144,7 @@ class Hooks:
                 task.add_done_callback(self._late.discard)
             elif way.behind:
                 self._behind.append((way.behind, delivery))
+                self._waiting.put_nowait(None)  # wakes the worker, which looks behind
             else:
                 self._waiting.put_nowait(delivery)
         if self._worker is None:
@@ -169,9 +170,11 @@ class Hooks:
                     await asyncio.sleep(0.02)  # for those that it was put behind
                     if self._waiting.empty():
                         self._bring_forward(1 << 30)
-                await self._send(session, await self._waiting.get())
-                self._bring_forward(1)
-                self._undelivered(-1)
+                delivery = await self._waiting.get()
+                if delivery is not None:
+                    await self._send(session, delivery)
+                    self._bring_forward(1)
+                    self._undelivered(-1)
 
     def _bring_forward(self, places: int) -> None:
         held, self._behind = self._behind, []
@@ -202,6 +205,8 @@ class Hooks:
 
     async def settled(self) -> None:
         """Wait until everything that is not late by the clock has been delivered."""
+        for _ in range(3):  # for those whose time has just come to be counted
+            await asyncio.sleep(0)
         await self._none_open.wait()
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import base64
 import gzip
 import json
@@ -305,6 +306,33 @@ async def test_faults_happen_as_planned(
         assert (await oya.ask("GET", REPO)).status_code == 200
     assert codes == [201, status, 201]
     assert hub.said(pull) == ["first", *["second"] * done, "third"]
+
+
+async def test_answers_may_be_late(hub: Hub, oya: Client) -> None:
+    """By the model's clock: nothing is answered before it has come so far."""
+    hub.faults.on("GET *", Fault.DELAY, value=5_000)
+    asked = asyncio.create_task(oya.ask("GET", REPO))
+    assert isinstance(hub.github.clock, VirtualClock)
+    await hub.github.clock.sleeper()
+    hub.github.clock.advance(4_999)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asked), 0.05)
+    hub.github.clock.advance(1)
+    assert (await asked).status_code == 200
+
+
+async def test_an_enterprise_server_has_its_own_paths(hub: Hub, oya: Client) -> None:
+    """The same under /api/v3 and /api/graphql; GraphQL answers nobody without credentials."""
+    assert (await oya.ask("GET", f"/api/v3{REPO}")).json()["full_name"] == "acme/widget"
+    ref = 'ref(qualifiedName:"main"){name prefix target{oid}}'
+    query = {"query": f'{{repository(owner:"acme",name:"widget"){{id databaseId {ref}}}}}'}
+    said = (await oya.ask("POST", "/api/graphql", json=query)).json()
+    assert said["data"]["repository"]["ref"] == {
+        "name": "main",
+        "prefix": "refs/heads/",
+        "target": {"oid": await hub.target()},
+    }
+    assert (await oya.http.post("/graphql", json=query)).status_code == 401
 
 
 async def test_stale_reads_are_of_the_past(hub: Hub, oya: Client) -> None:

@@ -129,6 +129,19 @@ async def test_protection_refuses_pushes(hub: Hub, clone: Clone) -> None:
     assert await hub.target() == sha
 
 
+async def test_a_linear_branch_takes_no_merge(hub: Hub, clone: Clone) -> None:
+    """By a push neither."""
+    side = await clone.commit("b.txt")
+    await clone.git("checkout", "-q", "--detach", "HEAD~1")
+    await clone.git("merge", "-q", "--no-ff", "-m", "Merge", side)
+    hub.protects(linear=True)
+    code, said = await clone.push("HEAD:refs/heads/main", token=hub.ann.token)
+    assert code != 0
+    assert "must not contain merge commits" in said
+    code, said = await clone.push(f"{side}:refs/heads/main", token=hub.ann.token)
+    assert code == 0, said
+
+
 async def test_a_push_moves_pull_requests_and_the_ci(hub: Hub, clone: Clone) -> None:
     """A pushed head is recorded, a pushed merge is shown as merged, a queue branch is built."""
     pull = await hub.alice.opens({"a.txt": "A"})

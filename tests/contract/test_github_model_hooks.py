@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from oya_vcs.adapters.toolbox import Tools
-from tests.contract.github_client import Client, app_token, client_of, listening
+from tests.contract.github_client import REPO, Client, app_token, client_of, listening
 from tests.github_model.clock import VirtualClock
 from tests.github_model.conversation import Hub, hub_at
 from tests.github_model.hooks import LOST, STRAIGHT, Delivery, Way, doubled_and_shuffled
@@ -83,6 +83,20 @@ async def test_every_kind_of_event_comes_signed_and_in_order(hub: Hub) -> None:
         said = json.loads(one.body)
         assert said["installation"]["id"] == hub.installation.id
         assert said["repository"]["full_name"] == "acme/widget"
+
+
+async def test_the_app_s_own_events_come(hub: Hub) -> None:
+    """The try when the webhook is set up, and the owner who suspends the App and takes it back."""
+    async with listening(hub) as came:
+        hub.pings()
+        hub.suspends()
+        token, _ = hub.github.access.installation_token(hub.installation, {})
+        async with client_of(hub, token) as oya:
+            assert (await oya.ask("GET", REPO)).status_code == 403
+            hub.suspends(suspended=False)
+            assert (await oya.ask("GET", REPO)).status_code == 200
+        await hub.settled()
+    assert [one.event for one in came] == ["ping", "installation.suspend", "installation.unsuspend"]
 
 
 async def test_a_lost_delivery_is_not_sent_again_but_on_request(hub: Hub, app: Client) -> None:
@@ -174,7 +188,7 @@ async def test_only_subscribed_events_of_installed_repositories_come(hub: Hub) -
         pull = await hub.alice.opens({"a.txt": "A"})
         await hub.settled()
         assert [one.event for one in came] == ["pull_request.opened"]
-        hub.installation.suspended = True
+        hub.suspends()
         hub.bob.comments(pull, "@oya r+")
         await hub.settled()
-        assert len(came) == 1
+        assert [one.event for one in came[1:]] == ["installation.suspend"]

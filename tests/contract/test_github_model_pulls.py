@@ -228,6 +228,19 @@ async def test_a_protected_branch_takes_what_has_passed(
     assert await hub.target() == pull.head_sha
 
 
+async def test_a_linear_strict_branch(hub: Hub, oya: Client) -> None:
+    """No merge commit lands on it, and no pull request that lacks its newest commit."""
+    pull = await hub.alice.opens({"a.txt": "A"})
+    merge = await candidate(hub, pull)
+    hub.protects(linear=True, strict=True)
+    refused = await oya.send("PATCH", "/git/refs/heads/main", sha=merge)
+    assert refused.json()["message"] == "This branch must not contain merge commits."
+    await hub.bob.pushes_to("main", {"b.txt": "B"})
+    hub.github.unknown_reads = pull.unknown_reads = 0
+    assert (await oya.get(f"/pulls/{pull.number}"))["mergeable_state"] == "behind"
+    assert (await oya.send("PUT", f"/pulls/{pull.number}/merge")).status_code == 405
+
+
 async def test_protection_is_seen_with_administration_only(hub: Hub, oya: Client) -> None:
     """Branch and rulesets show required checks to all, protection's own page only to some."""
     missing = await oya.ask("GET", "/repos/acme/widget/branches/main/protection")

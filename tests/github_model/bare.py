@@ -24,6 +24,13 @@ printf '%s\n' "$MODEL_REFUSED" | while IFS="$tab" read -r ref why; do
   fi
 done || exit 1
 case "$2$3" in *0000000000000000000000000000000000000000*) exit 0 ;; esac
+printf '%s\n' "$MODEL_LINEAR" | while read -r ref; do
+  if [ "$ref" = "$1" ] && [ -n "$(git rev-list --merges -1 "$2..$3")" ]; then
+    echo "error: GH006: Protected branch update failed for $1." >&2
+    echo "error: This branch must not contain merge commits." >&2
+    exit 1
+  fi
+done || exit 1
 printf '%s\n' "$MODEL_NO_FORCE" | while read -r ref; do
   if [ "$ref" = "$1" ] && ! git merge-base --is-ancestor "$2" "$3"; then
     echo "error: GH006: Protected branch update failed for $1." >&2

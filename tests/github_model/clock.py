@@ -42,6 +42,7 @@ class VirtualClock:
         self._now_ms = now_ms
         self._order = count()
         self._sleeping: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._fell_asleep = asyncio.Event()
 
     def now_ms(self) -> int:
         return self._now_ms
@@ -49,7 +50,14 @@ class VirtualClock:
     async def sleep(self, ms: int) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleeping, (self._now_ms + ms, next(self._order), woken))
+        self._fell_asleep.set()
         await woken
+
+    async def sleeper(self) -> None:
+        """Wait until somebody sleeps."""
+        if not any(not woken.done() for _, _, woken in self._sleeping):
+            self._fell_asleep.clear()
+            await self._fell_asleep.wait()
 
     def advance(self, ms: int) -> None:
         """Move on; whoever slept until then wakes at the loop's next turn."""

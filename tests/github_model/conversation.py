@@ -218,6 +218,25 @@ class Hub:
         self.repo.rules.append(rule)
         return rule
 
+    def pings(self) -> None:
+        """GitHub tries the webhook, as when it is set up."""
+        hook = {"id": 1, "type": "App", "app_id": self.app.id, "active": True}
+        hook |= {"events": self.app.events, "config": {"content_type": "json"}}
+        known = {"zen": "Keep it logically awesome.", "hook_id": 1, "hook": hook}
+        self.hooks.emit("ping", "", known, self.installation.id, None)
+
+    def suspends(self, *, suspended: bool = True) -> None:
+        """The owner suspends the App's installation, or takes that back."""
+        held = self.installation
+        held.suspended_ms = self.github.clock.now_ms() if suspended else None
+        held.suspended_by = self.ann.account if suspended else None
+        known = {
+            "installation": self.github.shapes.installation(self.installation),
+            "sender": self.github.shapes.account(self.ann.account),
+        }
+        action = "suspend" if suspended else "unsuspend"
+        self.hooks.emit("installation", action, known, self.installation.id, None)
+
     async def target(self, branch: str = "main") -> str:
         """Where a branch stands. Fails where it is gone."""
         sha = await self.repo.bare.ref(f"{HEADS}{branch}")

@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.github_model.access import NotLet, allow
 from tests.github_model.bare import ZERO, Move
 from tests.github_model.github import GitHub, NoSuch
-from tests.github_model.judge import no_force, refusal
+from tests.github_model.judge import linear, no_force, refusal
 from tests.github_model.moves import changes, moved
 from tests.github_model.records import Actor, Repo
 
@@ -61,6 +61,9 @@ async def _push(
         judged = {
             "MODEL_REFUSED": "\n".join(f"{ref}\t{said}" for ref, said in why if said),
             "MODEL_NO_FORCE": "\n".join(forward),
+            "MODEL_LINEAR": "\n".join(
+                one.ref for one in wanted if linear(github, repo, actor, one.ref)
+            ),
         }
         said = await _backend(repo, actor, request, body, judged)
         order = [one.ref for one in wanted]

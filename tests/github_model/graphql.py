@@ -8,10 +8,10 @@ from graphql import GraphQLError, GraphQLResolveInfo, build_schema, graphql
 
 from tests.github_model.access import NotLet, allow
 from tests.github_model.bare import ZERO, Move
-from tests.github_model.calls import Answer, Call
+from tests.github_model.calls import Answer, Call, Refusal
 from tests.github_model.github import NoSuch
 from tests.github_model.moves import Refused, move
-from tests.github_model.records import Repo
+from tests.github_model.records import ANYBODY, Repo
 from tests.github_model.shapes import node_id
 
 Info = GraphQLResolveInfo[Any]
@@ -159,7 +159,9 @@ async def _update(call: Call, repo: Repo, updates: list[dict[str, Any]]) -> None
 
 
 async def answer(call: Call) -> Answer:
-    """Run a query or mutation. Always 200: errors are in the body."""
+    """Run a query or mutation. 200 for whoever is known: errors are in the body."""
+    if call.actor is ANYBODY:
+        raise Refusal(401, "This endpoint requires you to be authenticated.")
     done = await graphql(
         SCHEMA,
         call.said.get("query", ""),

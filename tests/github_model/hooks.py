@@ -90,7 +90,12 @@ class Hooks:
         self._none_open.set()
 
     def emit(
-        self, event: str, action: str, known: dict[str, Any], installation: int, repository: int
+        self,
+        event: str,
+        action: str,
+        known: dict[str, Any],
+        installation: int,
+        repository: int | None,
     ) -> None:
         """Send an event: `known` is completed and checked against its schema."""
         if action:

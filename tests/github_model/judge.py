@@ -59,6 +59,11 @@ def no_force(github: GitHub, repo: Repo, actor: Actor, ref: str) -> bool:
     return any(not rule.allow_force for rule in binding(github, repo, actor, ref))
 
 
+def linear(github: GitHub, repo: Repo, actor: Actor, ref: str) -> bool:
+    """Whether the ref takes no merge commit."""
+    return any(rule.linear for rule in binding(github, repo, actor, ref))
+
+
 async def refused(github: GitHub, repo: Repo, actor: Actor, move: Move, *, force: bool) -> str:
     """Why a ref may not move so; "" where it may. The objects must be there."""
     known = refusal(github, repo, actor, move)
@@ -66,6 +71,9 @@ async def refused(github: GitHub, repo: Repo, actor: Actor, move: Move, *, force
         return known
     if move.new is None or move.old is None:
         return ""
+    merges = await repo.bare.commits("--merges", f"{move.old}..{move.new}", limit=1)
+    if merges and linear(github, repo, actor, move.ref):
+        return "This branch must not contain merge commits."
     if await repo.bare.is_ancestor(move.old, move.new):
         return ""
     if not force:

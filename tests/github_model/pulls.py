@@ -287,5 +287,13 @@ async def mergeable(github: GitHub, repo: Repo, pull: Pull) -> tuple[bool | None
         return False, "dirty"
     if pull.draft:
         return True, "draft"
+    if await behind(github, repo, pull, base):
+        return True, "behind"
     missing = missing_checks(github, repo, pull.base_ref, pull.head_sha)
     return True, "blocked" if missing else "clean"
+
+
+async def behind(github: GitHub, repo: Repo, pull: Pull, base: str) -> bool:
+    """Whether a strict rule asks the head to hold the base, and it does not."""
+    strict = any(rule.strict for rule in github.rules(repo, pull.base_ref))
+    return strict and not await repo.bare.is_ancestor(base, pull.head_sha)

@@ -225,7 +225,13 @@ class Installation:
     permissions: dict[str, str]
     repos: list[Repo]
     created_ms: int
-    suspended: bool = False
+    suspended_ms: int | None = None
+    suspended_by: Account | None = None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it may do nothing for now."""
+        return self.suspended_ms is not None
 
 
 @dataclass(frozen=True)

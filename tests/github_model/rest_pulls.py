@@ -124,6 +124,8 @@ async def _merge(call: Call, repo: Repo, pull: Pull) -> str:
     tree = await repo.bare.merge_tree(base, pull.head_sha)
     if tree is None:
         raise Refusal(405, "Pull Request has merge conflicts")
+    if await pulls.behind(call.github, repo, pull, base):
+        raise Refusal(405, "Head branch is out of date. Review and try the merge again.")
     if missing_checks(call.github, repo, pull.base_ref, pull.head_sha):
         raise Refusal(405, "Required status check is expected.")
     title = f"Merge pull request #{pull.number} from {pull.head_owner.login}/{pull.head_ref}"

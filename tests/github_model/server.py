@@ -178,6 +178,8 @@ class Server:
         if not free:
             github.limits.count(who, now)
         headers |= github.limits.headers(who, now)
+        if call.actor.token.startswith("ghp_"):
+            headers["X-OAuth-Scopes"] = "repo"
         kind = None if answer.status in {204, 304} else "application/json"
         return web.Response(status=answer.status, body=body, headers=headers, content_type=kind)
 

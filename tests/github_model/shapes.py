@@ -284,8 +284,8 @@ class Shapes:
             "created_at": iso(held.created_ms),
             "updated_at": iso(held.created_ms),
             "single_file_name": None,
-            "suspended_at": None,
-            "suspended_by": None,
+            "suspended_at": None if held.suspended_ms is None else iso(held.suspended_ms),
+            "suspended_by": None if held.suspended_by is None else self.account(held.suspended_by),
         }
         return of_component("installation", known)
 

@@ -9,6 +9,7 @@ import gzip
 import json
 import tomllib
 from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ async def test_everything_it_describes_is_answered_as_described(hub: Hub, oya: C
     comment = hub.bob.comments(pull, "Fine")
     hub.bob.labels(pull, "oya:queue")
     hub.bob.reviews(pull, "APPROVE", "Good")
+    hub.mallory.remarks(pull, "a.txt", "Why?")
     hub.protects(checks=("test",), pull_request=True)
     hub.protects(ruleset=True, checks=("test",), linear=True)
     run = await hub.ci.checks(pull.head_sha, "success")
@@ -253,6 +255,8 @@ async def test_the_hour_ends(hub: Hub, oya: Client) -> None:
         assert (await oya.ask("GET", REPO)).status_code == 200
     spent = await oya.ask("GET", REPO)
     assert (spent.status_code, spent.headers["X-RateLimit-Remaining"]) == (403, "0")
+    now = parsedate_to_datetime(spent.headers["Date"]).timestamp()
+    assert int(spent.headers["X-RateLimit-Reset"]) - now == 3_600
     assert isinstance(hub.github.clock, VirtualClock)
     hub.github.clock.advance(3_599_000)
     assert (await oya.ask("GET", REPO)).status_code == 403
@@ -288,6 +292,7 @@ async def test_many_writes_meet_the_secondary_limit(hub: Hub, oya: Client) -> No
         (Fault.PRIMARY, 403, 0),
         (Fault.UNAUTHORISED, 401, 0),
         (Fault.CONFLICT, 409, 0),
+        (Fault.NOT_YET, 409, 0),
     ],
 )
 async def test_faults_happen_as_planned(

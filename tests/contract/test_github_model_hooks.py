@@ -40,6 +40,7 @@ async def test_every_kind_of_event_comes_signed_and_in_order(hub: Hub) -> None:
         hub.bob.edits(comment, "@oya r-")
         hub.bob.labels(pull, "oya:queue")
         hub.bob.unlabels(pull, "oya:queue")
+        hub.mallory.remarks(pull, "a.txt", "Why?")
         hub.bob.reviews(pull, "REQUEST_CHANGES", "No")
         await hub.alice.rewrites(pull, title="Other", body="Other")
         await hub.alice.pushes(pull, {"b.txt": "B"}, force=True)
@@ -73,6 +74,7 @@ async def test_every_kind_of_event_comes_signed_and_in_order(hub: Hub) -> None:
         "pull_request.synchronize",
         "pull_request.unlabeled",
         "pull_request_review.submitted",
+        "pull_request_review_comment.created",
         "push",
         "status",
     }

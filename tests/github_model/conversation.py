@@ -21,7 +21,17 @@ from tests.github_model.clock import Clock, RealClock, iso
 from tests.github_model.github import GitHub
 from tests.github_model.judge import HEADS
 from tests.github_model.moves import move
-from tests.github_model.records import Account, Actor, Comment, Pull, Repo, Review, Role, Rule
+from tests.github_model.records import (
+    Account,
+    Actor,
+    Comment,
+    Pull,
+    Remark,
+    Repo,
+    Review,
+    Role,
+    Rule,
+)
 from tests.github_model.server import Server
 from tests.github_model.tiny_ci import TinyCi
 
@@ -153,6 +163,11 @@ class Person:
     def reviews(self, pull: Pull, verdict: str, text: str = "") -> Review:
         """Review: APPROVE, REQUEST_CHANGES or COMMENT."""
         return pulls.review(self.hub.github, self.hub.repo, pull, self.account, verdict, text)
+
+    def remarks(self, pull: Pull, path: str, text: str, *, line: int = 1) -> Remark:
+        """Comment on a line."""
+        hub = self.hub
+        return pulls.remark(hub.github, hub.repo, pull, self.account, path, line, text)
 
     def closes(self, pull: Pull) -> None:
         """Close a pull request without merging it."""

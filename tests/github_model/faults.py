@@ -20,6 +20,7 @@ class Fault(StrEnum):
     DELAY = "answered late, by the model's clock"
     UNAUTHORISED = "401, as for a token that has ended"
     CONFLICT = "409, which is over as soon as it is asked again"
+    NOT_YET = "409 that says not authorised, which is over as soon as it is asked again"
 
 
 ALWAYS = 1 << 30

@@ -26,8 +26,8 @@ PERMISSIONS = {
     "statuses": "read",
 }
 EVENTS = [
-    "check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review", "push",
-    "status",
+    "check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review",
+    "pull_request_review_comment", "push", "status",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.github_model.github import GitHub
 from tests.github_model.judge import missing_checks
-from tests.github_model.records import Account, Comment, IssueEvent, Pull, Repo, Review
+from tests.github_model.records import Account, Comment, IssueEvent, Pull, Remark, Repo, Review
 from tests.github_model.shapes import Json
 
 
@@ -43,6 +43,23 @@ async def open_pull(
     draft: bool = False,
 ) -> Pull:
     """Open a pull request. Raises Invalid."""
+    async with repo.writing:
+        return await _open(
+            github, repo, author, head, base=base, title=title, body=body, draft=draft
+        )
+
+
+async def _open(
+    github: GitHub,
+    repo: Repo,
+    author: Account,
+    head: str,
+    *,
+    base: str,
+    title: str,
+    body: str | None,
+    draft: bool,
+) -> Pull:
     head_repo, branch = branch_of(github, repo, head)
     head_sha = await head_repo.bare.ref(f"refs/heads/{branch}")
     base_sha = await repo.bare.ref(f"refs/heads/{base}")
@@ -267,6 +284,23 @@ def review(
         "pull_request": github.shapes.pull_simple(pull, repo),
     }
     github.tell("pull_request_review", "submitted", repo, author, known)
+    return made
+
+
+def remark(
+    github: GitHub, repo: Repo, pull: Pull, author: Account, path: str, line: int, body: str
+) -> Remark:
+    """Comment on a line: a review of its own with one comment."""
+    whole = review(github, repo, pull, author, "COMMENT", "")
+    now = github.clock.now_ms()
+    sha = pull.head_sha
+    made = Remark(github.new_id(), whole.id, pull.number, author, path, line, body, sha, now, now)
+    repo.remarks[made.id] = made
+    known: Json = {
+        "comment": github.shapes.remark(made, repo),
+        "pull_request": github.shapes.pull_simple(pull, repo),
+    }
+    github.tell("pull_request_review_comment", "created", repo, author, known)
     return made
 
 

@@ -71,6 +71,22 @@ class Review:
 
 
 @dataclass
+class Remark:
+    """A comment on a line of a pull request."""
+
+    id: int
+    review: int
+    pull: int
+    author: Account
+    path: str
+    line: int
+    body: str
+    commit: str
+    created_ms: int
+    updated_ms: int
+
+
+@dataclass
 class Pull:
     """A pull request. `head_sha` is what GitHub has recorded, `base_sha` the base at that time."""
 
@@ -183,6 +199,7 @@ class Repo:
     labels: dict[str, Label] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
+    remarks: dict[int, Remark] = field(default_factory=dict)
     runs: dict[int, CheckRun] = field(default_factory=dict)
     suites: dict[int, Suite] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)

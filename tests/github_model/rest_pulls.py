@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.github_model import pulls
 from tests.github_model.bare import Move
 from tests.github_model.calls import REPO, ROUTES, Answer, Call, Refusal
+from tests.github_model.clock import millis
 from tests.github_model.github import NoSuch
 from tests.github_model.judge import HEADS, missing_checks
 from tests.github_model.moves import moved
@@ -139,6 +140,31 @@ async def _merge(call: Call, repo: Repo, pull: Pull) -> str:
         pulls.merged(call.github, repo, pull, sha, call.account)
     await moved(call.github, repo, call.account, [one])
     return sha
+
+
+def _remarks(call: Call, number: int | None = None) -> Answer:
+    repo = call.repo("pull_requests:read")
+    found = [one for one in repo.remarks.values() if number in {None, one.pull}]
+    if "since" in call.query:
+        least = millis(call.query["since"])
+        found = [one for one in found if one.updated_ms // 1000 * 1000 >= least]
+    by_update = call.query.get("sort") == "updated"
+    found.sort(key=lambda one: (one.updated_ms if by_update else one.created_ms, one.id))
+    if call.query.get("direction") == "desc":
+        found.reverse()
+    return Answer(body=[call.github.shapes.remark(one, repo) for one in call.page(found)])
+
+
+@ROUTES.on(f"GET {REPO}/pulls/comments")
+async def list_all_remarks(call: Call) -> Answer:
+    """The comments on lines of all pull requests, by age or by change."""
+    return _remarks(call)
+
+
+@ROUTES.on(f"GET {PULL}/comments")
+async def list_remarks(call: Call) -> Answer:
+    """Those of one pull request."""
+    return _remarks(call, call.pull(call.repo("pull_requests:read")).number)
 
 
 @ROUTES.on(f"GET {PULL}/reviews")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
 
@@ -52,6 +53,7 @@ class Server:
     async def start(self) -> int:
         """Serve on a free port; which."""
         app = web.Application(client_max_size=BODY_MAX)
+        app.on_response_prepare.append(self._dated)
         app.router.add_route("*", "/{tail:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
@@ -65,6 +67,10 @@ class Server:
     async def stop(self) -> None:
         """Serve no more."""
         await self._runner.cleanup()
+
+    async def _dated(self, request: web.Request, said: web.StreamResponse) -> None:
+        """Every answer says what time it is, by the model's clock."""
+        said.headers["Date"] = formatdate(self.github.clock.now_ms() / 1000, usegmt=True)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         git = git_http.operation_of(request)
@@ -96,7 +102,7 @@ class Server:
         planned = self.github.faults.next(operation)
         said: web.StreamResponse | None = _instead(planned) if planned else None
         fault = planned.fault if planned else None
-        if planned and fault is Fault.DELAY:
+        if planned is not None and fault is Fault.DELAY:
             await self.github.clock.sleep(planned.value)
         if said is None and fault is not Fault.DROP_BEFORE:
             said = await do()
@@ -209,6 +215,9 @@ def _instead(planned: Planned) -> web.Response | None:
         return web.json_response({"message": "Bad credentials"}, status=401)
     if planned.fault is Fault.CONFLICT:
         return web.json_response({"message": "Conflict"}, status=409)
+    if planned.fault is Fault.NOT_YET:
+        said = {"message": "You are not authorized to push to this branch"}
+        return web.json_response(said, status=409)
     if planned.fault is Fault.PRIMARY:
         headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "5000"}
         headers["X-RateLimit-Reset"] = str(planned.value)

@@ -20,6 +20,7 @@ from tests.github_model.records import (
     IssueEvent,
     Label,
     Pull,
+    Remark,
     Repo,
     Review,
     Role,
@@ -248,6 +249,40 @@ class Shapes:
             "author_association": "NONE",
         }
         return of_component("pull-request-review", known)
+
+    def remark(self, remark: Remark, repo: Repo) -> Json:
+        """A comment on a line."""
+        api = f"{self.api}/repos/{repo.full_name}/pulls"
+        html = f"{self.web}/{repo.full_name}/pull/{remark.pull}#discussion_r{remark.id}"
+        own, pull = f"{api}/comments/{remark.id}", f"{api}/{remark.pull}"
+        known = {
+            "id": remark.id,
+            "node_id": node_id("PRRC", remark.id),
+            "pull_request_review_id": remark.review,
+            "url": own,
+            "html_url": html,
+            "pull_request_url": pull,
+            "_links": {
+                "self": {"href": own},
+                "html": {"href": html},
+                "pull_request": {"href": pull},
+            },
+            "diff_hunk": f"@@ -{remark.line} +{remark.line} @@",
+            "path": remark.path,
+            "position": 1,
+            "original_position": 1,
+            "line": remark.line,
+            "original_line": remark.line,
+            "side": "RIGHT",
+            "commit_id": remark.commit,
+            "original_commit_id": remark.commit,
+            "user": self.account(remark.author),
+            "body": remark.body,
+            "created_at": iso(remark.created_ms),
+            "updated_at": iso(remark.updated_ms),
+            "author_association": "NONE",
+        }
+        return of_component("pull-request-review-comment", known)
 
     def issue_event(self, event: IssueEvent, repo: Repo) -> Json:
         """An entry of a pull request's timeline."""

@@ -63,7 +63,9 @@ OPERATIONS = {
     f"{REPO}/issues/{{issue_number}}/timeline": "get",
     f"{REPO}/labels": "get post",
     f"{REPO}/pulls": "get post",
+    f"{REPO}/pulls/comments": "get",
     f"{REPO}/pulls/{{pull_number}}": "get patch",
+    f"{REPO}/pulls/{{pull_number}}/comments": "get",
     f"{REPO}/pulls/{{pull_number}}/commits": "get",
     f"{REPO}/pulls/{{pull_number}}/merge": "get put",
     f"{REPO}/pulls/{{pull_number}}/reviews": "get post",
@@ -74,7 +76,7 @@ OPERATIONS = {
 
 EVENTS = (
     "check_run", "check_suite", "installation", "issue_comment", "ping", "pull_request",
-    "pull_request_review", "push", "status",
+    "pull_request_review", "pull_request_review_comment", "push", "status",
 )  # fmt: skip
 """The kinds of webhook that the model sends."""
 

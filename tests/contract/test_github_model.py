@@ -48,6 +48,7 @@ async def oya(hub: Hub) -> AsyncIterator[Client]:
 
 async def test_everything_it_describes_is_answered_as_described(hub: Hub, oya: Client) -> None:
     """Every GET of the slice answers 200 on a lively repository; the hub checks each message."""
+    hub.hooks.url = "http://127.0.0.1:9/nobody"
     pull = await hub.alice.opens({"a.txt": "A"})
     comment = hub.bob.comments(pull, "Fine")
     hub.bob.labels(pull, "oya:queue")
@@ -173,6 +174,20 @@ async def test_an_app_may_what_it_was_granted(hub: Hub) -> None:
         assert said.status_code == 403
         assert said.json()["message"] == "Resource not accessible by integration"
         assert (await oya.ask("GET", f"{REPO}/branches/main")).status_code == 200
+
+
+async def test_a_token_is_for_no_more_than_was_installed(hub: Hub) -> None:
+    """No permission that was not granted, no repository that is not there; less is less."""
+    path = f"/app/installations/{hub.installation.id}/access_tokens"
+    async with client_of(hub, app_token(hub)) as app:
+        for wrong in ({"permissions": {"administration": "write"}}, {"repositories": ["other"]}):
+            assert (await app.ask("POST", path, json=wrong)).status_code == 422
+        less = {"permissions": {"contents": "read"}, "repositories": ["widget"]}
+        token = (await app.ask("POST", path, json=less)).json()["token"]
+    async with client_of(hub, token) as oya:
+        refused = await oya.send("PATCH", "/git/refs/heads/main", sha=await hub.target())
+        assert refused.status_code == 403
+        assert await oya.get("/git/ref/heads/main")
 
 
 async def test_people_may_what_their_role_is(hub: Hub) -> None:

@@ -57,6 +57,15 @@ async def test_merged_is_when_the_base_holds_the_recorded_head(hub: Hub, oya: Cl
     assert (await oya.ask("GET", f"/repos/acme/widget/pulls/{pull.number}/merge")).is_success
 
 
+async def test_what_is_written_beside_the_server_is_noticed(hub: Hub) -> None:
+    """A ref that git moved in the bare repository itself has the same consequences, when told."""
+    pull = await hub.alice.opens({"a.txt": "A"})
+    await hub.repo.bare.run("update-ref", "refs/heads/main", pull.head_sha)
+    assert not pull.merged
+    await hub.notices(by=hub.alice)
+    assert pull.merged_by is hub.alice.account
+
+
 async def test_a_squash_is_merged_only_if_the_head_moved_first(hub: Hub, oya: Client) -> None:
     """A base with the same tree under another commit leaves the pull request open; with the head
     at that commit before, it is merged."""
@@ -148,6 +157,18 @@ async def test_opening_what_cannot_be_merged_is_422(hub: Hub, oya: Client) -> No
     for head in ("missing", "same", pull.head_ref, "stranger:branch"):
         said = await oya.send("POST", "/pulls", title="Again", head=head, base="main")
         assert said.status_code == 422, head
+
+
+async def test_many_opened_at_once_have_numbers_of_their_own(hub: Hub, oya: Client) -> None:
+    """Six at the same moment: six numbers, six heads."""
+    heads = {name: await hub.alice.pushes_to(name, {name: "A"}) for name in "abcdef"}
+    asked = [oya.send("POST", "/pulls", title=name, head=name, base="main") for name in heads]
+    made = [answer.json() for answer in await asyncio.gather(*asked)]
+    assert {one["number"] for one in made} == {1, 2, 3, 4, 5, 6}
+    for one in made:
+        assert one["head"]["sha"] == heads[one["title"]]
+        ref = f"refs/pull/{one['number']}/head"
+        assert await hub.repo.bare.ref(ref) == one["head"]["sha"]
 
 
 # --- Refs ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tests.github_model.bare import Move, Signature
 from tests.github_model.clock import Clock, RealClock, iso
 from tests.github_model.github import GitHub
 from tests.github_model.judge import HEADS
-from tests.github_model.moves import move
+from tests.github_model.moves import changes, move, moved
 from tests.github_model.records import (
     Account,
     Actor,
@@ -232,6 +232,12 @@ class Hub:
         rule = Rule(branches or ("main",), ruleset=number, **how)  # type: ignore[arg-type]
         self.repo.rules.append(rule)
         return rule
+
+    async def notices(self, *, by: Person | None = None) -> None:
+        """Follow what somebody has written to the bare repository itself."""
+        async with self.repo.writing:
+            actor = (by or self.ann).account
+            await moved(self.github, self.repo, actor, await changes(self.repo))
 
     def pings(self) -> None:
         """GitHub tries the webhook, as when it is set up."""

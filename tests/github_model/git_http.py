@@ -54,7 +54,6 @@ async def _push(
     github: GitHub, repo: Repo, actor: Actor, request: web.Request, body: bytes
 ) -> web.Response:
     async with repo.writing:
-        before = await repo.bare.refs()
         wanted = commands(body)
         why = [(one.ref, refusal(github, repo, actor, one)) for one in wanted]
         forward = [one.ref for one in wanted if no_force(github, repo, actor, one.ref)]
@@ -67,7 +66,7 @@ async def _push(
         }
         said = await _backend(repo, actor, request, body, judged)
         order = [one.ref for one in wanted]
-        done = await changes(repo, before)
+        done = await changes(repo)
         done.sort(key=lambda one: order.index(one.ref) if one.ref in order else len(order))
         await moved(github, repo, actor.account, done)
     return _response(said)

@@ -87,6 +87,7 @@ class GitHub:
         if parent is not None:
             heads = "refs/heads/*:refs/heads/*"
             await bare.run("fetch", "-q", "--no-tags", str(parent.bare.path), heads)
+            repo.seen = await bare.refs("refs/heads/")
         self.repos[repo.full_name] = repo
         return repo
 

@@ -70,7 +70,10 @@ def doubled_and_shuffled(seed: int) -> Callable[[Delivery], Way]:
 
 @dataclass
 class Hooks:
-    """The App's webhook: where it goes, with which secret, and what became of each delivery."""
+    """The App's webhook: where it goes, with which secret, and what became of each delivery.
+
+    `url` None: the App has none. What happens is checked all the same, and nothing is on record.
+    """
 
     clock: Clock
     url: str | None = None
@@ -102,6 +105,8 @@ class Hooks:
             known = {"action": action} | known
         payload = of_event(event, action, known)
         self.violations += event_faults(event, action, payload)
+        if self.url is None:
+            return
         self._next += 1
         delivery = Delivery(
             self._next,
@@ -137,7 +142,7 @@ class Hooks:
         self._dispatch(again, STRAIGHT)
 
     def _dispatch(self, delivery: Delivery, way: Way) -> None:
-        if not way.copies or self.url is None:
+        if not way.copies:
             delivery.status, delivery.status_code = "failed to connect to host", 502
             return
         for _ in range(way.copies):

@@ -11,6 +11,8 @@ from tests.github_model.pulls import base_moved, close, head_moved
 from tests.github_model.records import Account, Actor, Repo
 from tests.github_model.shapes import Json, signature
 
+FOLLOWED = (HEADS, "refs/tags/")
+
 
 class Refused(Exception):
     """The ref stays where it is; says why."""
@@ -29,20 +31,23 @@ async def move(
     await moved(github, repo, actor.account, moves)
 
 
-async def changes(repo: Repo, before: dict[str, str]) -> list[Move]:
-    """What has moved since the refs stood as in `before`."""
-    after = await repo.bare.refs()
-    names = sorted({*before, *after})
+async def changes(repo: Repo) -> list[Move]:
+    """What has moved since last something followed from it: branches and tags."""
+    before, after = repo.seen, await repo.bare.refs()
     return [
         Move(name, before.get(name), after.get(name))
-        for name in names
-        if before.get(name) != after.get(name) and not name.startswith("refs/pull/")
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name) and name.startswith(FOLLOWED)
     ]
 
 
 async def moved(github: GitHub, repo: Repo, actor: Account, moves: Sequence[Move]) -> None:
     """Follow up refs that have moved, in that order."""
     for one in moves:
+        if one.new is None:
+            repo.seen.pop(one.ref, None)
+        else:
+            repo.seen[one.ref] = one.new
         forced = await _forced(repo, one)
         await _tell_push(github, repo, actor, one, forced=forced)
         if one.ref.startswith(HEADS):
@@ -77,7 +82,7 @@ async def _follow(github: GitHub, repo: Repo, actor: Account, one: Move, *, forc
 async def _tell_push(
     github: GitHub, repo: Repo, actor: Account, one: Move, *, forced: bool
 ) -> None:
-    if not one.ref.startswith((HEADS, "refs/tags/")):
+    if not one.ref.startswith(FOLLOWED):
         return
     listed: list[Commit] = []
     if one.new is not None:

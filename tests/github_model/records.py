@@ -204,6 +204,8 @@ class Repo:
     suites: dict[int, Suite] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)
+    """Where the branches and tags stood when last something followed from them."""
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while refs move: pushes and API calls come one after the other."""
 

@@ -68,6 +68,10 @@ async def create_token(call: Call) -> Answer:
     for name, level in asked.items():
         if order.index(level) > order.index(held.permissions.get(name, "none")):
             raise Refusal(422, "The permissions requested are not granted to this installation.")
+    names = {repo.name for repo in held.repos}
+    if not names.issuperset(call.said.get("repositories", ())):
+        said = "There is at least one repository that does not exist or is not accessible."
+        raise Refusal(422, said)
     if held.suspended:
         raise Refusal(403, "This installation has been suspended")
     token, ends = call.github.access.installation_token(held, dict(asked))

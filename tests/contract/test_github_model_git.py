@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from oya_vcs.adapters.toolbox import Tools
-from tests.contract.github_client import client_of, git
+from tests.contract.github_client import client_of, git, listening
 from tests.github_model.conversation import Hub, hub_at
 from tests.github_model.faults import Fault
 
@@ -170,6 +171,18 @@ async def test_no_push_is_lost_and_called_done(hub: Hub, clone: Clone, tmp_path:
     codes = [code for code, _ in await asyncio.gather(*pushes)]
     assert codes.count(0) == 1
     assert await hub.target() == heads[codes.index(0)]
+
+
+async def test_each_push_is_told_once(hub: Hub, clone: Clone) -> None:
+    """Six at once to branches of their own: one event each, whoever came first."""
+    sha = await clone.commit("a.txt")
+    url = hub.git_url.replace("//", f"//alice:{hub.alice.token}@")
+    async with listening(hub) as came:
+        pushes = [clone.git("push", url, f"{sha}:refs/heads/{name}") for name in "abcdef"]
+        assert all(code == 0 for code, _ in await asyncio.gather(*pushes))
+        await hub.settled()
+    refs = sorted(json.loads(one.body)["ref"] for one in came if one.event == "push")
+    assert refs == [f"refs/heads/{name}" for name in "abcdef"]
 
 
 async def test_a_push_that_is_done_and_not_acknowledged(hub: Hub, clone: Clone) -> None:

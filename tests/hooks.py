@@ -20,7 +20,7 @@ from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint
 from oya_vcs.core.ids import RepoId
 from oya_vcs_bot.app import WEBHOOK_PATH, Desk, make_app
-from oya_vcs_bot.translate import News, Translator
+from oya_vcs_bot.translate import Translator
 
 SECRET = b"It's a Secret to Everybody"
 """The secret of GitHub's own test vector for signatures."""
@@ -64,7 +64,7 @@ class Office:
                 secret=SECRET,
                 understand=self.translator.read,
                 offer=self._offer,
-                wake=self._wake,
+                wake=self.hints.append,
             )
         )
 
@@ -72,9 +72,6 @@ class Office:
         if self.refuse is not None:
             raise self.refuse
         self.offered.append((delivery, facts))
-
-    def _wake(self, news: News) -> None:
-        self.hints += news.hints
 
 
 def signed(

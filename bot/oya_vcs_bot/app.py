@@ -17,6 +17,7 @@ from litestar import Litestar, Request, Response, post
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsPlugin
 
 from oya_vcs.core.event import Event
+from oya_vcs.core.hints import Hint
 from oya_vcs.errors import ConfigurationInvalid, OyaError
 from oya_vcs_bot.translate import News
 from oya_vcs_bot.webhooks import (
@@ -44,12 +45,12 @@ Understand = Callable[[str, dict[str, object]], News]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Who takes deliveries. `wake` is told what may be looked at sooner than the next poll."""
+    """Who takes deliveries. `wake` is told where to look sooner than the next poll would."""
 
     secret: bytes = field(repr=False)
     understand: Understand
     offer: Offer
-    wake: Callable[[News], None] = lambda _news: None
+    wake: Callable[[Hint], None] = lambda _hint: None
 
     def __post_init__(self) -> None:
         if not self.secret:
@@ -76,7 +77,8 @@ class Desk:
                     await self.offer(news.facts, f"github:{envelope.delivery}")
         except (OyaError, TimeoutError):
             return _NOT_RECORDED
-        self.wake(news)
+        for hint in news.hints:
+            self.wake(hint)
         return None
 
 

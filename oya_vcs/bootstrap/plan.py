@@ -55,7 +55,9 @@ class Plan:
     @property
     def secrets(self) -> Sequence[str]:
         """What no log and no record may hold."""
-        return secret_values(self.environ, self.config.worker.env)
+        github = self.config.github
+        named = (*self.config.worker.env, github.token_env, github.webhook_secret_env)
+        return secret_values(self.environ, named)
 
     @property
     def programs(self) -> Programs:

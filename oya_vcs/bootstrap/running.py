@@ -155,8 +155,18 @@ async def _parts(
             Child(name="socket", run=partial(_hear, home, answers, say)),
             Child(name="upkeep", run=partial(_keep_up, upkeep)),
             Child(name="sweep", run=partial(_sweep, repository.id, workspaces, door)),
+            *_web(plan, door, say),
         ],
     )
+
+
+def _web(plan: Plan, door: Door, say: Callable[[str], None]) -> Sequence[Child]:
+    """What GitHub speaks to, where the forge is there."""
+    if plan.config.repo.forge != "github":
+        return ()
+    from oya_vcs.bootstrap.web import web_of  # noqa: PLC0415 - slow to import, seldom needed
+
+    return web_of(plan, door, say)
 
 
 @asynccontextmanager

@@ -124,12 +124,16 @@ class WebConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GithubConfig:
-    """`[github]`: how to reach and be reached by GitHub. Secrets are named here, never written."""
+    """`[github]`: how to reach and be reached by GitHub. Secrets are named here, never written.
+    `prefix` is how a line of a comment speaks to us."""
 
     api_url: str = field(
         default="https://api.github.com", metadata=like(r"https?://\S+", "an http(s) address")
     )
     repo: str = field(default="", metadata=like(r"([\w.-]+/[\w.-]+)?", "owner/name, or empty"))
+    prefix: str = field(
+        default="@oya", metadata=like(r"[^\s`<>\[\]\\]*\w[^\s`<>\[\]\\]*", "one word of text")
+    )
     app_id: int = field(default=0, metadata=between(0))
     private_key_file: str = ""
     token_env: str = field(default="", metadata=_VARIABLE)

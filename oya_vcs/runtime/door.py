@@ -51,9 +51,9 @@ class Door(Seat[Life]):
         broken of that. Only a restart and an outage of the disk are waited for."""
         return await self._through(act, despite=frozenset({Fault.OUTAGE, Fault.MOVED}))
 
-    async def offer(self, *facts: Event) -> None:
+    async def offer(self, *facts: Event, delivery: str = "") -> None:
         """`Engine.offer`, in whatever life takes them."""
-        await self.through(lambda life: life.engine.offer(*facts))
+        await self.through(lambda life: life.engine.offer(*facts, delivery=delivery))
 
     async def _through(
         self, act: Callable[[Life], Awaitable[Answer]], despite: frozenset[Fault]

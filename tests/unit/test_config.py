@@ -99,6 +99,7 @@ listen = "[::1]:80"
 [github]
 api_url = "http://localhost:8080/api/v3"
 repo = "owner/na.me"
+prefix = "@robot"
 app_id = 12
 private_key_file = "key.pem"
 token_env = "TOKEN"
@@ -160,6 +161,7 @@ def test_every_documented_key_is_taken() -> None:
         "github": {
             "api_url": "http://localhost:8080/api/v3",
             "repo": "owner/na.me",
+            "prefix": "@robot",
             "app_id": 12,
             "private_key_file": "key.pem",
             "token_env": "TOKEN",
@@ -359,6 +361,7 @@ def test_unknown_words_are_refused_with_the_choice() -> None:
         ),
         ("github.api_url", ["https://ghe.example/api/v3"], ["", "ghe.example", "https://a b"]),
         ("github.repo", ["", "a/b", "a-b/c.d"], ["a", "a/b/c", "/b", "a b/c"]),
+        ("github.prefix", ["@oya", ".m+", "oya"], ["", "@", "a b", "`oya`", "[a]", "<a>"]),
         ("github.token_env", ["", "GH_TOKEN"], ["1X", "A-B", "a b"]),
         ("github.webhook_secret_env", ["", "_S"], ["$S"]),
     ],

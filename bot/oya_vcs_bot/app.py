@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, post
+from litestar import Litestar, asgi
+from litestar.enums import ScopeType
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsPlugin
+from litestar.types import Receive, Scope, Send
 
 from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint
@@ -22,6 +23,7 @@ from oya_vcs.errors import ConfigurationInvalid, OyaError
 from oya_vcs_bot.translate import News
 from oya_vcs_bot.webhooks import (
     BODY_BYTES_MAX,
+    TOO_LARGE,
     Envelope,
     Refusal,
     read_body,
@@ -89,31 +91,62 @@ _NOT_RECORDED = Refusal(
 )
 
 
-def _refused(refusal: Refusal) -> Response[bytes]:
-    """A problem in the form of RFC 9457."""
-    problem = {"status": refusal.status, "title": refusal.title, "detail": refusal.detail}
-    return Response(
-        msgspec.json.encode(problem),
-        status_code=refusal.status,
-        media_type="application/problem+json",
-    )
-
-
 def make_app(desk: Desk) -> Litestar:
     """The application. Every refusal is a problem of RFC 9457; a mistake of ours shows nothing of
     itself."""
 
-    @post(WEBHOOK_PATH, status_code=202, request_max_body_size=BODY_BYTES_MAX)
-    async def webhook(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """A delivery of GitHub's: 202 when all that it tells is on disk."""
-        envelope = read_headers(request.scope["headers"])
-        if isinstance(envelope, Refusal):
-            return _refused(envelope)
-        refusal = await desk.take(envelope, await request.body())
-        return Response(b"", status_code=202) if refusal is None else _refused(refusal)
+    @asgi(WEBHOOK_PATH, copy_scope=False)
+    async def webhook(scope: Scope, receive: Receive, send: Send) -> None:
+        """A delivery of GitHub's: 202 when all that it tells is on disk. By the bare protocol,
+        which is half of what a request costs."""
+        refusal = await _judged(desk, scope, receive)
+        status, text, kind = 202, b"", b"application/json"
+        if refusal is not None:
+            problem = {"status": refusal.status, "title": refusal.title, "detail": refusal.detail}
+            status, text, kind = refusal.status, msgspec.json.encode(problem), _PROBLEM
+        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(text))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": text, "more_body": False})
 
     return Litestar(
         [webhook],
         openapi_config=None,
+        logging_config=None,
         plugins=[ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True))],
     )
+
+
+_PROBLEM = b"application/problem+json"
+_NO_POST = Refusal(
+    status=405, title="Method Not Allowed", detail="Deliveries of GitHub come by POST."
+)
+
+
+async def _judged(desk: Desk, scope: Scope, receive: Receive) -> Refusal | None:
+    """Why a request is not taken; None where it was."""
+    if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
+        return _NO_POST
+    envelope = read_headers(scope["headers"])
+    if isinstance(envelope, Refusal):
+        return envelope
+    body = await _body(receive)
+    return body if isinstance(body, Refusal) else await desk.take(envelope, body)
+
+
+async def _body(receive: Receive) -> bytes | Refusal:
+    """All of the body, and never more of it than may be."""
+    pieces: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return _GONE
+        pieces.append(message["body"])
+        length += len(message["body"])
+        if length > BODY_BYTES_MAX:
+            return TOO_LARGE
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+_GONE = Refusal(status=400, title="The body is not all there.", detail="Who sent it has gone.")

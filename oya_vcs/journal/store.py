@@ -31,6 +31,7 @@ from oya_vcs.core.standing import BeadRow
 from oya_vcs.errors import Bug, JournalCorrupt, JournalStopped, OyaError, WorldFailed
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal.archive import archived_seq
+from oya_vcs.journal.asking import Asking
 from oya_vcs.journal.codec import encode
 from oya_vcs.journal.driver import (
     WRITE_WAIT_S,
@@ -95,6 +96,7 @@ class SqliteJournal:
         """Transactions committed since opening: rows / commits is the size of a group."""
         self._connection, self._writer, mark, self._keeps_beads = _opened(path)
         self._lookup = KeyLookup(path)
+        self._asking = Asking(self._lookup.find)
         self._chain = Chain(mark)
         self._mark = mark
         """The last row that was committed."""
@@ -162,7 +164,7 @@ class SqliteJournal:
 
         Raises JournalCorrupt where it is damaged, WorldFailed where SQLite cannot read.
         """
-        return await asyncio.to_thread(self._lookup.find, key)
+        return await self._asking.ask(key)
 
     def read(self, after: int = 0) -> Iterator[Recorded]:
         """Every event with `seq` greater than `after` that was on disk when the first is asked for.

@@ -142,7 +142,6 @@ async def test_a_sha1_signature_alone_is_none() -> None:
         (b"content-type", (b"application/x-www-form-urlencoded",), 415),
         (b"content-type", (b"Application/JSON; charset=utf-8",), 202),
         (b"content-length", (), 202),
-        (b"content-length", (b"many",), 400),
         (b"content-length", (str(BODY_BYTES_MAX + 1).encode(),), 413),
         (b"content-length", (20 * b"9",), 413),
         (b"content-encoding", (b"gzip",), 202),

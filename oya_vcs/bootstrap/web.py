@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from oya_vcs.bootstrap.plan import Plan
+from oya_vcs.config import templates_folder
 from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.supervisor import Child, Ready
 from oya_vcs_bot.app import Desk, make_app
+from oya_vcs_bot.replies import Render, replies
 from oya_vcs_bot.serving import listening, serve
 from oya_vcs_bot.translate import Translator
 
@@ -23,6 +25,11 @@ def translator_of(plan: Plan) -> Translator:
     """What GitHub's words mean in the plan's repository."""
     github = plan.config.github
     return Translator(repo=plan.repo, name=github.repo, prefix=github.prefix, app_id=github.app_id)
+
+
+def render_of(plan: Plan) -> Render:
+    """The words of what is said on pull requests."""
+    return replies(templates_folder() / "replies", plan.config.github.prefix)
 
 
 def web_of(

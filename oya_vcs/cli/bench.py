@@ -50,7 +50,15 @@ WORKER = 'echo "$OYA_BEAD_ID" > "bench-$OYA_BEAD_ID.txt"'
 """The no-op worker: the least that can land."""
 WISHES = 8
 """Beads that run, are paused and cancelled."""
-LEAST = {"beads": 2, "steps": 640, "events": 20_000, "rows": 1, "graph": 1_000, "rounds": 1}
+LEAST = {
+    "beads": 2,
+    "steps": 640,
+    "events": 20_000,
+    "rows": 1,
+    "graph": 1_000,
+    "rounds": 1,
+    "deliveries": 64,
+}
 """What can be measured at all."""
 
 
@@ -168,6 +176,15 @@ def _workspace(
     yield from workspaces(folder, find_tools(tools_folder(), environment()), arguments.rounds, say)
 
 
+def _webhook(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    from oya_vcs.bench import webhooks  # noqa: PLC0415 - the web framework is slow to import
+
+    say(f"webhooks: {arguments.rounds} rounds, and {arguments.deliveries:,} for the memory")
+    yield from webhooks.webhooks(folder, arguments.rounds, arguments.deliveries)
+
+
 _PARTS = {
     "run": _run,
     "queue": _queue,
@@ -176,6 +193,7 @@ _PARTS = {
     "core": _core,
     "runtime": _runtime,
     "workspace": _workspace,
+    "webhook": _webhook,
 }
 _FLAGS = {
     "run": ("beads", "steps"),
@@ -185,6 +203,7 @@ _FLAGS = {
     "core": ("graph",),
     "runtime": (),
     "workspace": (),
+    "webhook": ("deliveries",),
 }
 """Of each part the flags that say how much of it is measured."""
 

@@ -336,12 +336,15 @@ def _bench(commands: Commands) -> None:
         " SQLite loops.\n"
         "core: graphs and queues of beads against bare counters, networkx and heaps.\n"
         "runtime: messages of actors and injected crashes, against bare queues and the back-off.\n"
-        "workspace: making, collecting and removing workspaces against bare jj calls.",
+        "workspace: making, collecting and removing workspaces against bare jj calls.\n"
+        "webhook: webhooks from the socket to the disk against the bare web server.",
     )
     bench.add_argument(
         "what",
         nargs="?",
-        choices=("all", "run", "queue", "pool", "journal", "core", "runtime", "workspace"),
+        choices=(
+            *("all", "run", "queue", "pool", "journal", "core", "runtime", "workspace", "webhook"),
+        ),
         default="all",
         help="(all)",
     )
@@ -351,6 +354,7 @@ def _bench(commands: Commands) -> None:
         ("--events", 200_000, "events of the replay"),
         ("--rows", 500_000, "events before the last appends"),
         ("--graph", 100_000, "beads of the graph of `core`"),
+        ("--deliveries", 200_000, "webhooks in a row, for the memory they leave"),
         ("--rounds", 3, "rounds; the median counts"),
     ):
         bench.add_argument(

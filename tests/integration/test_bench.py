@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oya_vcs.bench import appends, parts, pool, replays, story, workflow
+from oya_vcs.bench import appends, parts, pool, replays, story, webhooks, workflow
 from oya_vcs.bench.figures import Figure, put, regressed
 from oya_vcs.cli import main
 from oya_vcs.cli.bench import LEAST
@@ -26,6 +26,7 @@ from oya_vcs.journal.driver import open_read_only
 from oya_vcs.journal.measure import bare_fold, bench_lookup, bench_raw_append, fill
 from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.replay import digest, replay
+from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.journal.verify import verify
 
 OF_RUN = ["bead-1", "bead-4", "pause", "cancel", "steps"]
@@ -44,6 +45,7 @@ OF_CORE = [
     "order-large",
     *(f"queue-{strategy}" for strategy in ("fifo", "lifo", "priority", "round_robin")),
 ]
+OF_WEBHOOK = ["webhook", "webhook-p99", "webhook-memory"]
 OF_POOL = ["first-beat", "hundred-workers"]
 """The figures of `bench pool`."""
 GATE = Path(__file__).resolve().parents[2] / "docs" / "bench-gate.json"
@@ -171,7 +173,7 @@ def test_the_command_measures_and_judges(
     """`bench journal` answers with every figure of the record that the repository's gate judges,
     writes its table, leaves nothing behind, and fails at a gate that nothing can pass."""
     names = set(json.loads(GATE.read_text())["figures"])
-    names -= {*OF_RUN, *OF_QUEUE, *OF_POOL, *OF_RUNTIME, *OF_CORE}
+    names -= {*OF_RUN, *OF_QUEUE, *OF_POOL, *OF_RUNTIME, *OF_CORE, *OF_WEBHOOK}
     gate = tmp_path / "gate.json"
     gate.write_text(json.dumps({"figures": {name: {"at_most": 0} for name in names}}))
     figures = tmp_path / "figures.md"
@@ -213,6 +215,29 @@ def test_runs_are_measured_and_judged(
     found = [one["name"] for one in json.loads(capsys.readouterr().out)["data"]["figures"]]
     assert found == OF_POOL
     assert set(OF_POOL) <= set(json.loads(GATE.read_text())["figures"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_webhooks_are_measured_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bench webhook`: every delivery is accepted and on record once, and what the gate judges is
+    measured."""
+    monkeypatch.setattr(webhooks, "ROUND", 64)
+    argv = ["--json", "bench", "webhook", "--rounds", "1", "--deliveries", "64"]
+    kept: list[Counter[str]] = []
+    closed = SqliteJournal.close
+
+    def close(journal: SqliteJournal) -> None:
+        kept.append(Counter(type(row.event).__name__ for row in journal.read()))
+        closed(journal)
+
+    monkeypatch.setattr(SqliteJournal, "close", close)
+    assert main([*argv, "--dir", str(tmp_path)]) == ExitCode.DONE
+    found = [one["name"] for one in json.loads(capsys.readouterr().out)["data"]["figures"]]
+    assert found == OF_WEBHOOK
+    assert {"webhook", "webhook-memory"} <= set(json.loads(GATE.read_text())["figures"])
+    assert kept[0]["Received"] == 128
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.adapters.toolbox import Tools
 from oya_vcs.bootstrap.plan import Plan
-from oya_vcs.bootstrap.web import web_of
+from oya_vcs.bootstrap.web import render_of, web_of
 from oya_vcs.config import Config, GithubConfig, Home, WebConfig
 from oya_vcs.core import events as e
 from oya_vcs.core.policy import Policy
@@ -115,6 +115,14 @@ async def test_a_taken_address_costs_the_webhooks_only(tmp_path: Path) -> None:
     with suppress(asyncio.CancelledError):
         await running
     taken.close()
+
+
+def test_replies_use_the_prefix_of_the_plan(tmp_path: Path) -> None:
+    """People read how to speak to this queue, not to another."""
+    named = plan(tmp_path, 1)
+    github = GithubConfig(repo=NAME, prefix="@robot")
+    render = render_of(replace(named, config=replace(named.config, github=github)))
+    assert "`@robot help`" in render("faults", {"faults": ()})
 
 
 def test_the_secret_never_reaches_a_log(tmp_path: Path) -> None:

@@ -108,6 +108,18 @@ poll_ms = 5
 """
 
 
+EVERY_GITHUB_KEY = {
+    "api_url": "http://localhost:8080/api/v3",
+    "repo": "owner/na.me",
+    "prefix": "@robot",
+    "app_id": 12,
+    "private_key_file": "key.pem",
+    "token_env": "TOKEN",
+    "webhook_secret_env": "SECRET",
+    "poll_ms": 5,
+}
+
+
 def test_every_documented_key_is_taken() -> None:
     """The configuration block of the public interface, with other values than the defaults."""
     found = read(EVERY_KEY)
@@ -158,16 +170,7 @@ def test_every_documented_key_is_taken() -> None:
             "setup_ms_max": 6,
         },
         "web": {"listen": "[::1]:80"},
-        "github": {
-            "api_url": "http://localhost:8080/api/v3",
-            "repo": "owner/na.me",
-            "prefix": "@robot",
-            "app_id": 12,
-            "private_key_file": "key.pem",
-            "token_env": "TOKEN",
-            "webhook_secret_env": "SECRET",
-            "poll_ms": 5,
-        },
+        "github": EVERY_GITHUB_KEY,
     }
 
 

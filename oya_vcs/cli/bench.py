@@ -24,6 +24,7 @@ from oya_vcs.bench import (
     appends,
     candidates,
     figures,
+    load,
     parts,
     planning,
     pool,
@@ -52,6 +53,7 @@ WISHES = 8
 """Beads that run, are paused and cancelled."""
 LEAST = {
     "beads": 2,
+    "load": 2,
     "steps": 640,
     "events": 20_000,
     "rows": 1,
@@ -107,6 +109,14 @@ def _run(
     yield from asyncio.run(_wishes(folder / "wishes", tools))
     say(f"{arguments.rounds} rounds of {arguments.steps} steps from {workflow.IN_FLIGHT} tasks")
     yield from workflow.steps(folder, arguments.steps, arguments.rounds)
+
+
+def _load(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    tools = find_tools(tools_folder(), environment())
+    say(f"{arguments.load} beads at once with {load.SLOTS} slots, and a user at work")
+    yield from asyncio.run(_loaded(folder / "load", tools, arguments.load))
 
 
 def _queue(
@@ -187,6 +197,7 @@ def _webhook(
 
 _PARTS = {
     "run": _run,
+    "load": _load,
     "queue": _queue,
     "pool": _pool,
     "journal": _journal,
@@ -197,6 +208,7 @@ _PARTS = {
 }
 _FLAGS = {
     "run": ("beads", "steps"),
+    "load": ("load",),
     "queue": ("beads",),
     "pool": (),
     "journal": ("events", "rows"),
@@ -239,6 +251,17 @@ async def _overhead(
         )
         for slots in (1, 4)
     ]
+
+
+async def _loaded(folder: Path, tools: Tools, count: int) -> list[Figure]:
+    plan, beads = await _prepared(folder, tools, WORKER, count, load.SLOTS)
+    repo = folder / "repo"
+    user = load.User(repo, tools.jj, user_environment(repo, tools))
+    half = max(1, count // 2)
+    before = await _bare(folder / "before", tools, half)
+    seen = await load.run(plan, beads, user)
+    after = await _bare(folder / "after", tools, half)
+    return [*load.figures(seen, (before + after) / (2 * half))]
 
 
 async def _wishes(folder: Path, tools: Tools) -> list[Figure]:

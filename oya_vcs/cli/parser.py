@@ -330,6 +330,7 @@ def _bench(commands: Commands) -> None:
         "bench",
         "measure oya-vcs against what it stands on, side by side",
         "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
+        "load: many beads at once while a user works, phase by phase, and against bare calls.\n"
         "queue: plan and candidate of a change against bare git; plans of a long queue.\n"
         "pool: runs under the reaper against bare processes.\n"
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
@@ -343,13 +344,15 @@ def _bench(commands: Commands) -> None:
         "what",
         nargs="?",
         choices=(
-            *("all", "run", "queue", "pool", "journal", "core", "runtime", "workspace", "webhook"),
+            *("all", "run", "load", "queue", "pool"),
+            *("journal", "core", "runtime", "workspace", "webhook"),
         ),
         default="all",
         help="(all)",
     )
     for flag, default, what in (
         ("--beads", 60, "beads of `run`, over its rounds; changes of `queue`"),
+        ("--load", 100, "beads of `load`, all at once"),
         ("--steps", 20_000, "steps of `run`"),
         ("--events", 200_000, "events of the replay"),
         ("--rows", 500_000, "events before the last appends"),

@@ -100,6 +100,31 @@ async def test_unsaved_edits_are_pinned_byte_for_byte(attempt: Attempt) -> None:
     assert left(attempt) == []
 
 
+@pytest.mark.parametrize("way", ["edit", "new", "gone", "mode"])
+async def test_a_late_edit_to_landed_work_is_pinned_beside_it(attempt: Attempt, way: str) -> None:
+    """Whatever was done in the folder after the result landed is a commit of its own, and the
+    landed one stays as it is."""
+    made = await attempt.create()
+    (attempt.path / "new").write_text("work\n")
+    result = await attempt.collect(made.base)
+    attempt.user.jj("--ignore-working-copy", "bookmark", "set", "main", "-r", result.commit)
+    file = attempt.path / "new"
+    if way == "edit":
+        file.write_text("krow\n")
+    elif way == "new":
+        (attempt.path / "newer").write_text("late\n")
+    elif way == "gone":
+        file.unlink()
+    else:
+        file.chmod(0o755)
+    removed = await attempt.remove(result.commit, landed=True)
+    assert removed.pinned is not None
+    assert attempt.user.git("rev-parse", f"{removed.pinned}^") == result.commit
+    assert attempt.user.commit("main") == result.commit
+    assert attempt.user.git("diff", "--summary", "--raw", result.commit, removed.pinned)
+    assert left(attempt) == []
+
+
 async def test_an_edit_that_jj_cannot_see_is_not_lost(attempt: Attempt) -> None:
     """jj knows an edit by size and time; one that changes neither is found by its content."""
     made = await attempt.create()

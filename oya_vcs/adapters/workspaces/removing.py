@@ -123,10 +123,16 @@ async def _holds(ground: Ground, pin: CommitId | None, commit: CommitId) -> bool
 
 
 async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, CommitId | None]:
-    """The workspace's commit, and its id where it is pinned; nothing on disk is in neither."""
+    """The workspace's commit, and its id where it is pinned; nothing on disk is in neither.
+
+    Where the folder is what the kept commit holds, jj has nothing to record: a snapshot would need
+    a new commit first, where that one has landed.
+    """
     name = effect.workspace
     path = ground.path(name)
     await _refuse_unsafe(ground, name)
+    if effect.kept_as is not None and (kept := await _kept(ground, name, effect.kept_as)):
+        return kept, None
     looks = 0
     while True:
         async with ground.repository.lock():
@@ -151,6 +157,23 @@ async def _verified(ground: Ground, effect: RemoveWorkspace) -> tuple[Commit, Co
     if pinned:
         await ground.repository.sync()
     return commit, pinned
+
+
+async def _kept(ground: Ground, name: WorkspaceName, kept_as: CommitId) -> Commit | None:
+    """The workspace's commit where it is the kept one, every file of it that is shown is on disk as
+    it is there, and whatever else is on disk is ignored. None where that is not so."""
+    async with ground.repository.lock():
+        standing = await ground.standing(name)
+        await _refuse_elsewhere(ground, name, standing)
+    if standing is None or standing.id != kept_as or standing.conflict:
+        return None
+    held = await showing.shown(ground, name, await showing.files(ground, standing, kept_as))
+    drift = await asyncio.to_thread(_drift, ground.path(name), held)
+    if drift.different or drift.repositories:
+        return None
+    if drift.unheld and await ground.not_ignored(name, drift.unheld):
+        return None
+    return standing
 
 
 async def _refuse_elsewhere(ground: Ground, name: WorkspaceName, standing: Commit | None) -> None:

@@ -91,6 +91,7 @@ class Bead:
 
     `attempt` is the fencing token of the newest attempt; `failures` counts what attempts_max
     limits; `since_ms` is when `state` began and `until_ms` when a back-off ends (Unix time);
+    `since_claim` counts the attempts that its repository had begun when it last became ready;
     `reason` and `detail` say why it was last sent back; `slot` is that of the newest attempt, and
     `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs to
     end; `asked` are the words of the person who wanted that, or the pause.
@@ -101,6 +102,7 @@ class Bead:
     key: Key
     state: State
     since_ms: int
+    since_claim: int = 0
     attempt: int = 0
     failures: int = 0
     deferrals: int = 0

@@ -78,16 +78,20 @@ class BeadQueue:
         self._shut: set[str] = set()
         self._last_turn: dict[str, int] = {}
 
-    def enqueue(self, one: Waiting) -> bool:
-        """Put the bead in; False, and no change at all, where it was in already."""
+    def enqueue(self, one: Waiting, arrival: int | None = None) -> bool:
+        """Put the bead in; False, and no change at all, where it was in already.
+
+        It comes last of all, or as number `arrival`, for whoever counts arrivals over several
+        queues.
+        """
         if one.bead in self._tenant_of:
             return False
-        self._arrivals += 1
+        arrival = self._arrivals = self._arrivals + 1 if arrival is None else arrival
         self._tenant_of[one.bead] = one.tenant
         lane = self._lanes.get(one.tenant)
         if lane is None:
             lane = self._lanes[one.tenant] = Heap()
-        lane.put(one.bead, self._rank(one, self._arrivals))
+        lane.put(one.bead, self._rank(one, arrival))
         self._place(one.tenant)
         return True
 

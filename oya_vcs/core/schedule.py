@@ -4,7 +4,9 @@ line (`line.py`); changes nothing else.
 The order is the strategy's (`queues.py`), with three exceptions, each asked for by the bead itself:
 
 - A bead that ran before and wants its slot again (`sticky`) gets it as soon as it is free, before
-  its turn; but not, with "soft" and by priority, before a more urgent one.
+  its turn; but not, with "soft" and by priority, before a more urgent one. With "soft" it lets
+  others go first for a while where another slot is free (`line.py`), and takes that where there is
+  nobody else.
 - One that insists on it ("hard") gets no other; it waits so long, and then its attempt has failed.
 - A bead lets a ready one that it prefers to come first go first. It never waits for one that is not
   ready.
@@ -103,7 +105,7 @@ def _preferred(world: World, line: Line, bead: BeadId, now_ms: int) -> BeadId:
     seen = {bead}
     while True:
         better = (one for one in world.bead(bead).spec.prefers if one not in seen)
-        found = next((b for b in better if b in line.queue and line.has_token(b, now_ms)), None)
+        found = next((b for b in better if b in line and line.has_token(b, now_ms)), None)
         if found is None:
             return bead
         seen.add(found)
@@ -119,7 +121,7 @@ def _slot_for(bead: Bead, repo: Repo, policy: Policy, now_ms: int) -> int | None
 
 def _turn(world: World, line: Line, bead_id: BeadId, now_ms: int) -> str:
     """Why it is this bead's turn."""
-    bead, count = world.bead(bead_id), len(line.queue)
+    bead, count = world.bead(bead_id), len(line)
     if line.rules.strategy is Strategy.PRIORITY:
         return f"most urgent of {count} ready, {urgency(bead, line.rules, now_ms)}"
     if line.rules.strategy is Strategy.ROUND_ROBIN:

@@ -36,7 +36,7 @@ from oya_vcs.core.world import Repo, Workspace, World
 from oya_vcs.errors import JournalCorrupt
 from oya_vcs.journal import collector
 
-FORMAT = 2
+FORMAT = 3
 """The version of the bytes that this program writes."""
 
 Upgrade = Callable[[dict[str, object]], dict[str, object]]
@@ -48,6 +48,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
     2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
+    3: "80502c25f47c230a5013b7eb2eaa183cb5a8beaf17c0c4c41b43c7d4550f9b58",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

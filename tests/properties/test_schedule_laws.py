@@ -17,7 +17,7 @@ from oya_vcs.core.line import Line, line_of
 from oya_vcs.core.policy import Policy, Rules
 from oya_vcs.core.queues import BeadQueue, Strategy, Waiting
 from oya_vcs.core.schedule import choose, overdue
-from oya_vcs.core.slots import pool_of
+from oya_vcs.core.slots import free_slot, pool_of
 from oya_vcs.core.tokens import TOKEN
 from oya_vcs.core.world import Repo, World
 from oya_vcs.journal import snapshot
@@ -53,6 +53,7 @@ def test_at_every_step_the_books_are_right(rules: Rules, seed: int, slots: int) 
         _accounts(repo, slots, told.at_ms)
         _lines_up(told.world, repo, policy)
         assert choose(told.world, policy, told.at_ms) is None
+        _nobody_waits_for_nothing(told.world, repo, policy, told.at_ms)
         again = snapshot.decode(snapshot.encode(told.world))
         for ahead in (0, 1_000, 10_000):
             now_ms = told.at_ms + ahead
@@ -69,6 +70,14 @@ def _accounts(repo: Repo, slots: int, now_ms: int) -> None:
     assert not repo.slots.keys() & repo.idle.keys()
 
 
+def _nobody_waits_for_nothing(world: World, repo: Repo, policy: Policy, now_ms: int) -> None:
+    """Where a slot is free, no bead waits that may have any and whose tenant has a token."""
+    if repo.queue.paused or free_slot(repo, policy.slots, now_ms) is None:
+        return
+    line = line_of(world, repo, policy)
+    assert not any(bead in line and line.has_token(bead, now_ms) for bead in repo.ready)
+
+
 def _lines_up(world: World, repo: Repo, policy: Policy) -> None:
     ready = {bead.id for bead in world.beads.values() if bead.state is State.READY}
     assert set(repo.ready) == ready
@@ -76,8 +85,9 @@ def _lines_up(world: World, repo: Repo, policy: Policy) -> None:
     line = line_of(world, repo, policy)
     assert isinstance(repo.ready.listener, Line)
     insisting = set(line._insisting)
-    assert len(line.queue) + len(insisting) == len(ready)
-    assert all((bead in line.queue) is not (bead in insisting) for bead in ready)
+    assert len(line) + len(insisting) == len(ready)
+    assert all((bead in line) is not (bead in insisting) for bead in ready)
+    assert not set(line.queue._tenant_of) & set(line.patient._tenant_of)
     wanting = [
         bead for slots in (line._insisted, line._liked) for s in slots.values() for bead in s
     ]

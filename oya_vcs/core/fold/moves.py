@@ -22,8 +22,9 @@ def to_ready(world: World, bead: Bead) -> None:
     """The bead waits for a slot; a paused one, to go on."""
     if bead.state is State.PAUSED:
         return
-    bead.state, bead.since_ms = State.READY, world.now_ms
-    world.repos[bead.repo].ready.enqueue(bead.id)
+    repo = world.repos[bead.repo]
+    bead.state, bead.since_ms, bead.since_claim = State.READY, world.now_ms, repo.claims
+    repo.ready.enqueue(bead.id)
 
 
 def free_slot(world: World, bead: Bead) -> None:

@@ -150,10 +150,11 @@ def test_every_kind_is_explained_and_what_may_go_goes(ruin: Ruin) -> None:
         assert len(names) == len(set(names)) == len(GOES) + len(STAYS) + 2, text
     done = ruin.clean("--json")
     assert done.code == 0, done.err
-    assert {one["name"]: one["removed"] for one in done.data["orphans"]} == {  # type: ignore[attr-defined]
-        one["name"]: True
-        for one in dry["orphans"]  # type: ignore[attr-defined]
-    }
+    orphans, announced = done.data["orphans"], dry["orphans"]
+    assert isinstance(orphans, list)
+    assert isinstance(announced, list)
+    removed = {one["name"]: one["removed"] for one in orphans}
+    assert removed == {one["name"]: True for one in announced}
     assert ruin.clean().out.startswith("Nothing to remove.\nLeft for you to look at")
     assert {path.name for path in ruin.folder.iterdir() if path.name[0] != "."} == {
         *("notes", ruin.name("link"), ruin.name("there"))

@@ -204,7 +204,7 @@ class Refused:
 class Remote(Protocol):
     """Another repository that holds the target, reached over the network or the file system. None
     of its calls needs the repository's lock, and none should be made with it held: they take as
-    long as the network does."""
+    long as the network does. Where a branch is asked for, the full name of another ref will do."""
 
     @property
     def name(self) -> str:
@@ -221,8 +221,9 @@ class Remote(Protocol):
         ...
 
     async def push(self, branch: str, base: CommitId, commit: CommitId) -> Refused | None:
-        """Move the branch there from exactly `base` to `commit`, which the caller knows to stand on
-        `base`. None means that it was said to be done: only `tip` or `fetch` can tell."""
+        """Move the branch there from exactly `base` (empty: it is not there yet) to `commit`, whose
+        ancestry is the caller's business. None means that it was said to be done: only `tip` or
+        `fetch` can tell."""
         ...
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.command import (
     CommandWorkers,
@@ -18,7 +21,10 @@ from oya_vcs.bootstrap.plan import Plan, find_remote
 from oya_vcs.config import (
     Home,
 )
-from oya_vcs.ports import Box
+from oya_vcs.ports import Box, Performer, Remote
+
+if TYPE_CHECKING:
+    from oya_vcs.bootstrap.github import Hub
 
 
 def workers_of(plan: Plan, runner: ReaperRunner) -> CommandWorkers:
@@ -39,8 +45,22 @@ def _box_of(plan: Plan) -> Box:
     return unboxed if plan.sandbox is None else plan.sandbox.around
 
 
-async def forge_of(plan: Plan, repository: JjRepository, runner: ReaperRunner) -> LocalForge:
-    """The forge on this machine, with the remote that is landed at, if one is."""
+async def forge_of(
+    plan: Plan, repository: JjRepository, runner: ReaperRunner, hub: Hub | None = None
+) -> Performer:
+    """The forge on this machine, with the remote that is landed at, if one is; or with a hub, that
+    on GitHub."""
+    local = partial(_local_forge, plan, repository, runner)
+    if hub is not None:
+        from oya_vcs.bootstrap.github import forge_at  # noqa: PLC0415 - heavy, and seldom needed
+
+        return await forge_at(plan, repository, hub, local)
+    return local(await find_remote(plan.config, repository, plan.environ))
+
+
+def _local_forge(
+    plan: Plan, repository: JjRepository, runner: ReaperRunner, remote: Remote | None
+) -> LocalForge:
     home, repo, queue = plan.home, plan.config.repo, plan.config.queue
     return LocalForge(
         repository,
@@ -53,7 +73,7 @@ async def forge_of(plan: Plan, repository: JjRepository, runner: ReaperRunner) -
         environ=plan.environ,
         checks_slots=queue.checks_slots or plan.checks_fitting,
         checks_parallel=queue.checks_parallel,
-        remote=await find_remote(plan.config, repository, plan.environ),
+        remote=remote,
     )
 
 

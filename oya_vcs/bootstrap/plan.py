@@ -17,6 +17,7 @@ from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, 
 from oya_vcs.adapters.local import ChecksAt, checks_that_fit
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import Tools, find_tools
+from oya_vcs.bootstrap.github_settings import is_on_github, remote_name, require_github
 from oya_vcs.config import (
     Config,
     Home,
@@ -137,8 +138,11 @@ async def find_plan(
     closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
     sandbox = find_sandbox(config.worker, environ, closed, home.root)
     if working:
+        if is_on_github(config):
+            require_github(config)
+        else:  # the rules of a branch on GitHub may require checks, whatever oya.toml names
+            _require_checks(config, repository.root, target, committed=text is not None)
         await find_remote(config, repository, environ)
-        _require_checks(config, repository.root, target, committed=text is not None)
         await _require_worker(config, repository, tip, environ)
         if sandbox is not None:
             await sandbox.require(config.worker.command, environ)
@@ -211,5 +215,5 @@ async def find_remote(
 ) -> Remote | None:
     """The remote that holds the target, where one is configured. Raises ConfigurationInvalid where
     the repository has none of that name."""
-    name = config.repo.remote
+    name = remote_name(config)
     return await open_remote(repository, name, environ) if name else None

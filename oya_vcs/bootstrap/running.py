@@ -9,19 +9,21 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from oya_vcs import __version__
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.control import ControlSocket
-from oya_vcs.adapters.jj import open_repository
+from oya_vcs.adapters.jj import JjRepository, open_repository
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.children import watched_by_descriptor
 from oya_vcs.adapters.process.upkeep import Upkeep
 from oya_vcs.adapters.reaper.quiet import cleaned, quiet
 from oya_vcs.adapters.reaper.redaction import literals
 from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, upkeep_of, workers_of
+from oya_vcs.bootstrap.github_settings import is_on_github
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.config import (
     Home,
@@ -51,6 +53,9 @@ from oya_vcs.runtime.supervisor import Child, Ready
 from oya_vcs.runtime.sweep import sweep
 from oya_vcs.runtime.tree import Parts, Tree
 
+if TYPE_CHECKING:
+    from oya_vcs.bootstrap.github import Hub
+
 log = logging.getLogger(__name__)
 
 
@@ -73,8 +78,11 @@ async def open_daemon(
     at the end, what the tree fell of.
     """
     answers: dict[str, Answer] = {"about": _about}
-    with HomeLock(plan.home.lock), quiet(literals(plan.secrets)), watched_by_descriptor():
-        tree = Tree(await _parts(plan, feeds, gate, show, say, answers))
+    async with AsyncExitStack() as held:
+        held.enter_context(HomeLock(plan.home.lock))
+        held.enter_context(quiet(literals(plan.secrets)))
+        held.enter_context(watched_by_descriptor())
+        tree = Tree(await _parts(plan, feeds, gate, show, say, answers, held))
         answers["tree"] = partial(_drawn, tree)
         answers |= wishes.answers(partial(granted, tree.door))
         answers |= queue_words.answers(partial(heard, tree.door))
@@ -112,12 +120,14 @@ async def _parts(
     show: Callable[[World], None],
     say: Callable[[str], None],
     answers: Mapping[str, Answer],
+    held: AsyncExitStack,
 ) -> Parts:
     home, clock = plan.home, SystemClock()
     repository = await open_repository(
         plan.root, workspaces=home.workspaces, programs=plan.programs
     )
     await repository.prepare()
+    hub = await _hub(plan, repository, held)
 
     async def ask() -> None:
         await asyncio.to_thread(require_well, home.root)
@@ -140,7 +150,7 @@ async def _parts(
             workspaces,
             setup_of(plan, runner),
             workers_of(plan, runner),
-            await forge_of(plan, repository, runner),
+            await forge_of(plan, repository, runner, hub),
         ),
         repo=repository.id,
         eyes=Eyes(runs=runner.sights, folders=workspaces.folders, listed=workspaces.listed),
@@ -155,18 +165,25 @@ async def _parts(
             Child(name="socket", run=partial(_hear, home, answers, say)),
             Child(name="upkeep", run=partial(_keep_up, upkeep)),
             Child(name="sweep", run=partial(_sweep, repository.id, workspaces, door)),
-            *_web(plan, door, say),
+            *([] if hub is None else _github(plan, hub, door, say)),
         ],
     )
 
 
-def _web(plan: Plan, door: Door, say: Callable[[str], None]) -> Sequence[Child]:
-    """What GitHub speaks to, where the forge is there."""
-    if plan.config.repo.forge != "github":
-        return ()
+async def _hub(plan: Plan, repository: JjRepository, held: AsyncExitStack) -> Hub | None:
+    if not is_on_github(plan.config):
+        return None
+    from oya_vcs.bootstrap.github import open_hub  # noqa: PLC0415 - slow to import, seldom needed
+
+    return await open_hub(plan, repository, held)
+
+
+def _github(plan: Plan, hub: Hub, door: Door, say: Callable[[str], None]) -> Sequence[Child]:
+    """What GitHub speaks to, and what asks it."""
     from oya_vcs.bootstrap.web import web_of  # noqa: PLC0415 - slow to import, seldom needed
 
-    return web_of(plan, door, say)
+    poller = Child(name="poller", run=partial(hub.poll, door))
+    return [*web_of(plan, door, say, hub.hear), poller]
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ class RepoConfig:
 
     target: str = field(default="main", metadata=like(_REF, "the name of a bookmark"))
     remote: str = field(default="", metadata=like(f"({_REF})?", "the name of a remote, or empty"))
-    forge: str = field(default="local", metadata=one_of("local", later=["github"]))
+    forge: str = field(default="local", metadata=one_of("local", "github"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from oya_vcs.adapters.jj.program import Ended, run_program, run_to_end
@@ -43,6 +43,10 @@ HERE = "oya"
 of the command, where no other user sees it."""
 SAID_MAX = 2_000
 
+Entry = Callable[[], Awaitable[Mapping[str, str]]]
+"""What of git's configuration lets us in now. It goes to git in its environment. Raises
+WorldFailed."""
+
 _UNAUTHORISED = re.compile(
     r"Authentication failed|could not read (Username|Password)|terminal prompts disabled"
     r"|Permission (to \S+ )?denied|access denied|not authorized|unauthorized|returned error: 40[13]"
@@ -65,17 +69,19 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 @dataclass(frozen=True, slots=True)
 class GitRemote:
-    """A `ports.Remote`. Made by `open_remote`; `url` and `push_url` may hold a secret."""
+    """A `ports.Remote`. Made by `open_remote`; `url` and `push_url` may hold a secret. Without an
+    `entry` it is left to the user's configuration how to get in."""
 
     repository: JjRepository
     name: str
     url: str
     push_url: str
     environ: Mapping[str, str]
+    entry: Entry | None = None
 
     async def tip(self, branch: str) -> CommitId | Refused | None:
         """Where the branch stands there now."""
-        ref = f"refs/heads/{branch}"
+        ref = _ref(branch)
         ended = await self._git("ls-remote", "--refs", HERE, ref)
         if ended.status != 0:
             return self._refused(ended)
@@ -86,7 +92,7 @@ class GitRemote:
         """Bring the branch's commits here, kept by a ref of ours."""
         kept = f"refs/oya/remotes/{self.repository.home_tag}/{self.name}/{branch}"
         how = ("--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--quiet")
-        ended = await self._git("fetch", *how, HERE, f"+refs/heads/{branch}:{kept}")
+        ended = await self._git("fetch", *how, HERE, f"+{_ref(branch)}:{kept}")
         if ended.status == 0:
             form = ("for-each-ref", "--format=%(objectname)", kept)
             return CommitId(await self.repository.git(*form))
@@ -95,7 +101,7 @@ class GitRemote:
     async def push(self, branch: str, base: CommitId, commit: CommitId) -> Refused | None:
         """Push with the branch's old place as the condition: a plain push would also move a branch
         that somebody has set back."""
-        ref = f"refs/heads/{branch}"
+        ref = _ref(branch)
         ended = await self._git(
             *("push", "--porcelain", "--atomic", "--no-verify"),
             *(f"--force-with-lease={ref}:{base}", HERE, f"{commit}:{ref}"),
@@ -110,6 +116,10 @@ class GitRemote:
         passed = {name: text for name, text in self.environ.items() if PASSED.fullmatch(name)}
         settings = {f"remote.{HERE}.url": self.url, f"remote.{HERE}.pushurl": self.push_url}
         settings |= SETTINGS
+        try:
+            settings |= {} if self.entry is None else await self.entry()
+        except WorldFailed as error:
+            return Ended(-1, "", error.message)
         named = {"GIT_CONFIG_COUNT": str(len(settings))}
         for number, (key, value) in enumerate(settings.items()):
             named |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -150,7 +160,14 @@ class GitRemote:
         return _CREDENTIALS.sub("", said).strip()[-SAID_MAX:]
 
 
-async def open_remote(repository: JjRepository, name: str, environ: Mapping[str, str]) -> GitRemote:
+def _ref(branch: str) -> str:
+    """The full name of a branch; what is a full name already, as `refs/pull/7/head`, is itself."""
+    return branch if branch.startswith("refs/") else f"refs/heads/{branch}"
+
+
+async def open_remote(
+    repository: JjRepository, name: str, environ: Mapping[str, str], entry: Entry | None = None
+) -> GitRemote:
     """The remote of this name, with its addresses as they are now.
 
     Raises ConfigurationInvalid, with the mend, where the repository has none of that name.
@@ -162,7 +179,7 @@ async def open_remote(repository: JjRepository, name: str, environ: Mapping[str,
             f"Run `jj git remote add {name} URL` there, or leave [repo] remote out of oya.toml.",
         )
     push_url = await _address(repository, f"remote.{name}.pushurl") or url
-    return GitRemote(repository, name, url, push_url, dict(environ))
+    return GitRemote(repository, name, url, push_url, dict(environ), entry)
 
 
 async def _address(repository: JjRepository, key: str) -> str:

@@ -1,0 +1,198 @@
+"""Finds by itself what lost webhooks would have told: pull requests, comments, reviews.
+
+Asks only for what is newer than what it has seen, conditionally; what it finds goes in at the same
+door as what webhooks tell, and means the same however often it comes. Also has lost webhooks sent
+again, and removes branches of ours that nobody needs. Must not know what follows from anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from oya_vcs.adapters.github.auth import App
+from oya_vcs.adapters.github.branches import listed, queue_folder, remove
+from oya_vcs.adapters.github.client import Github
+from oya_vcs.adapters.github.forge import Understand
+from oya_vcs.adapters.github.outcomes import GithubFailed
+from oya_vcs.core.events import Event
+from oya_vcs.core.ids import ChangeId
+from oya_vcs.ports import Clock
+
+log = logging.getLogger(__name__)
+
+OVERLAP_MS = 120_000
+"""How far each look goes back behind the newest that was seen: lists of GitHub's lag behind."""
+START_MS = 3 * 24 * 3_600_000
+"""How far the first look goes back behind the last event on record: webhooks may be three days
+late (GitHub keeps deliveries as long)."""
+SWEEP_EVERY = 10
+"""Looks between two at the branches of ours."""
+AGAIN_MAX = 20
+"""Lost deliveries that one look has sent again."""
+TOLD_MAX = 1_000
+"""Deliveries and branches that are remembered, to ask once only."""
+
+Offer = Callable[[Sequence[Event]], Awaitable[None]]
+Live = Callable[[], Awaitable[Collection[ChangeId]]]
+"""The changes whose candidates are needed now."""
+
+
+class Poller:
+    """Looks every `poll_ms`, and sooner when it is poked. `since_ms` (Unix time) is the time of the
+    last event on record, 0 for none. `app` is None where we are no App."""
+
+    def __init__(
+        self,
+        api: Github,
+        *,
+        understand: Understand,
+        offer: Offer,
+        live: Live,
+        home_tag: str,
+        clock: Clock,
+        poll_ms: int,
+        since_ms: int,
+        app: App | None,
+    ) -> None:
+        self._api = api
+        self._understand = understand
+        self._offer = offer
+        self._live = live
+        self._home_tag = home_tag
+        self._clock = clock
+        self._poll_ms = poll_ms
+        last_ms = min(since_ms or clock.now_ms(), clock.now_ms())
+        self._pulls_ms = self._comments_ms = last_ms - START_MS
+        self._app = app
+        self._looks = 0
+        self._resent: dict[int, None] = {}
+        self._idle: set[str] = set()
+        self._poked = asyncio.Event()
+
+    def poke(self) -> None:
+        """Look soon."""
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Look, wait, look. A GitHub that does not answer, or refuses, is asked again."""
+        while True:
+            self._poked.clear()
+            try:
+                await self.look()
+            except GithubFailed as error:
+                log.warning("%s Polling goes on.", error.message)
+            await self._pause()
+
+    async def look(self) -> int:
+        """Look once; returns how many facts were handed in. Raises GithubFailed."""
+        found = await self._pulls() + await self._comments()
+        if self._app is not None:
+            await self._redeliver(self._app)
+        if self._looks % SWEEP_EVERY == 0:
+            await self._sweep()
+        self._looks += 1
+        return found
+
+    async def _pause(self) -> None:
+        late = asyncio.ensure_future(self._clock.sleep(self._poll_ms))
+        poked = asyncio.ensure_future(self._poked.wait())
+        try:
+            await asyncio.wait([late, poked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            late.cancel()
+            poked.cancel()
+
+    async def _tell(self, kind: str, payload: dict[str, object]) -> int:
+        facts = self._understand(kind, payload)
+        if facts:
+            await self._offer(facts)
+        return len(facts)
+
+    async def _pulls(self) -> int:
+        """Pull requests that changed since the last look, newest first, whatever their state; at
+        the first look also every open one. With each, the reviews that it got."""
+        since_ms, newest_ms, found = self._pulls_ms, self._pulls_ms + OVERLAP_MS, 0
+        told = set[int]()
+        path, order = self._api.here("/pulls"), {"sort": "updated", "direction": "desc"}
+        async for pull in self._api.each(path, state="all", **order):
+            changed_ms = _ms(pull["updated_at"])
+            if changed_ms < since_ms:
+                break
+            newest_ms = max(newest_ms, changed_ms)
+            told.add(pull["number"])
+            found += await self._pull(pull)
+            found += await self._reviews(pull)
+        if not self._looks:
+            async for pull in self._api.each(path, state="open", **order):
+                if pull["number"] not in told:
+                    found += await self._pull(pull)
+        self._pulls_ms = newest_ms - OVERLAP_MS
+        return found
+
+    async def _pull(self, pull: Any) -> int:
+        return await self._tell("pull_request", {"pull_request": pull})
+
+    async def _reviews(self, pull: Any) -> int:
+        """The reviews of an open pull request; one that cannot be read stops no other."""
+        if pull["state"] != "open":
+            return 0
+        found = 0
+        with suppress(GithubFailed):
+            async for review in self._api.each(self._api.here(f"/pulls/{pull['number']}/reviews")):
+                submitted = {"action": "submitted", "review": review}
+                found += await self._tell("pull_request_review", submitted)
+        return found
+
+    async def _comments(self) -> int:
+        """Comments since the last look, below pull requests and on their lines."""
+        since = datetime.fromtimestamp(self._comments_ms / 1_000, UTC)
+        newest_ms, found = self._comments_ms + OVERLAP_MS, 0
+        for kind, path in _COMMENTS.items():
+            query = {"since": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "sort": "updated"}
+            rows = self._api.each(self._api.here(path), direction="asc", **query)
+            async for comment in rows:
+                newest_ms = max(newest_ms, _ms(comment["updated_at"]))
+                found += await self._tell(kind, {"action": "created", "comment": comment})
+        self._comments_ms = newest_ms - OVERLAP_MS
+        return found
+
+    async def _redeliver(self, app: App) -> None:
+        """Have deliveries that failed sent again, each once. A webhook that nobody configured has
+        none."""
+        for one in await app.failed_deliveries():
+            if one in self._resent:
+                continue
+            if len(self._resent) >= TOLD_MAX:
+                del self._resent[next(iter(self._resent))]
+            self._resent[one] = None
+            await app.redeliver(one)
+
+    async def _sweep(self) -> None:
+        """Remove branches of candidates that no change needs. One goes when two looks have found it
+        so: between them, whoever had just made it is done."""
+        live = await self._live()
+        keep = tuple(queue_folder(self._home_tag, change) for change in live)
+        there = await listed(self._api, queue_folder(self._home_tag))
+        idle = {branch for branch in there if not branch.startswith(keep)}
+        for branch in sorted(idle & self._idle):
+            await remove(self._api, branch)
+        self._idle = idle - self._idle
+
+
+_COMMENTS = {
+    "issue_comment": "/issues/comments",
+    "pull_request_review_comment": "/pulls/comments",
+}
+
+
+def _ms(text: object) -> int:
+    """Unix milliseconds of a time as GitHub writes it, 0 where it is none."""
+    try:
+        return int(datetime.fromisoformat(str(text)).timestamp() * 1_000)
+    except ValueError:
+        return 0

@@ -1,0 +1,228 @@
+"""The GitHub forge of a plan: who we are there, and what is asked, said and found.
+
+Looks at the configuration without asking anybody; the first request goes out when the daemon runs.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.github import (
+    App,
+    Bell,
+    CandidateChecks,
+    Credentials,
+    Github,
+    GithubForge,
+    GithubRemote,
+    Heads,
+    Notices,
+    Opening,
+    Person,
+    Poller,
+    Trials,
+    Understand,
+    UserToken,
+    Wire,
+    ourselves,
+)
+from oya_vcs.adapters.jj import JjRepository, open_remote
+from oya_vcs.adapters.local.judge import judge
+from oya_vcs.bootstrap.github_settings import remote_name, require_same, web_place
+from oya_vcs.bootstrap.plan import Plan
+from oya_vcs.bootstrap.web import render_of, translator_of
+from oya_vcs.config import Config, GithubConfig
+from oya_vcs.core.hints import Hint, Topic
+from oya_vcs.core.ids import ChangeId, CommitId
+from oya_vcs.core.merge.lifecycle import OVER
+from oya_vcs.core.pulls import TryPull
+from oya_vcs.core.world import World
+from oya_vcs.errors import ConfigurationInvalid
+from oya_vcs.ports import Performer, Remote
+from oya_vcs.runtime.door import Door
+from oya_vcs.runtime.supervisor import Ready
+from oya_vcs_bot.replies import replies
+from oya_vcs_bot.translate import Translator
+
+
+@dataclass(slots=True, kw_only=True)
+class Hub:
+    """GitHub, as a running daemon has it."""
+
+    api: Github
+    app: App | None
+    settings: GithubConfig
+    understand: Understand
+    bell: Bell
+    home_tag: str
+    poller: Poller | None = None
+
+    def hear(self, hint: Hint) -> None:
+        """Look sooner where a webhook says that something may have changed."""
+        if hint.topic is Topic.CHECKS and hint.commit is not None:
+            self.bell.ring(hint.commit)
+        elif self.poller is not None:
+            self.poller.poke()
+
+    async def poll(self, door: Door, ready: Ready) -> None:
+        """A child: finds what webhooks did not tell."""
+        ready()
+        life = await door.holder()
+
+        async def live() -> Collection[ChangeId]:
+            return needed((await door.holder()).engine.world)
+
+        self.poller = Poller(
+            self.api,
+            understand=self.understand,
+            offer=lambda facts: door.offer(*facts),
+            live=live,
+            home_tag=self.home_tag,
+            clock=SystemClock(),
+            poll_ms=self.settings.poll_ms,
+            since_ms=life.engine.world.now_ms,
+            app=self.app,
+        )
+        await self.poller.run()
+
+
+def needed(world: World) -> set[ChangeId]:
+    """The changes whose candidates may still be looked at: those in the queue, and trials."""
+    tried = {
+        ChangeId(f"try-{one.number}") for one in world.open.values() if isinstance(one, TryPull)
+    }
+    return tried | {change.id for change in world.changes.values() if change.stage not in OVER}
+
+
+def way_in(
+    settings: GithubConfig, environ: Mapping[str, str], wire: Wire
+) -> tuple[Credentials, App | None]:
+    """What the configuration names to get in with. Raises ConfigurationInvalid."""
+    if settings.token_env:
+        token = environ.get(settings.token_env, "").strip()
+        if not token:
+            raise ConfigurationInvalid(
+                f"github.token_env names {settings.token_env}, which is not set.",
+                "Set it to a token in the environment of oya-vcs, or name an App.",
+            )
+        return UserToken(token), None
+    file = Path(settings.private_key_file).expanduser()
+    try:
+        key = file.read_text(encoding="ascii")
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationInvalid(
+            f"github.private_key_file {file} cannot be read: {error}.",
+            "Name the key that the App's page on GitHub lets you download.",
+        ) from error
+    app = App(wire, SystemClock(), app_id=settings.app_id, key=key, repo=settings.repo)
+    return app, app
+
+
+async def github_remote(
+    config: Config, repository: JjRepository, environ: Mapping[str, str], api: Github
+) -> Remote:
+    """That remote, with git let in by the same token as the API. Raises ConfigurationInvalid where
+    there is none, or it is another repository."""
+    name = remote_name(config)
+
+    async def entry() -> Mapping[str, str]:
+        words = base64.b64encode(f"x-access-token:{await api.token()}".encode()).decode()
+        return {f"http.{place}.extraHeader": f"Authorization: Basic {words}"}
+
+    remote = await open_remote(repository, name, environ)
+    require_same(config, remote.url, remote.push_url)
+    place = web_place(remote.push_url)
+    return await open_remote(repository, name, environ, entry) if place else remote
+
+
+async def open_hub(plan: Plan, repository: JjRepository, held: AsyncExitStack) -> Hub:
+    """GitHub for a daemon; `held` lets go of the connections. Raises ConfigurationInvalid."""
+    clock, settings = SystemClock(), plan.config.github
+    wire = await held.enter_async_context(Wire(settings.api_url, clock))
+    credentials, app = way_in(settings, plan.environ, wire)
+    translator = translator_of(plan)
+    return Hub(
+        api=Github(wire, credentials, settings.repo, clock),
+        app=app,
+        settings=settings,
+        understand=lambda kind, payload: translator.read(kind, payload).facts,
+        bell=Bell(clock),
+        home_tag=repository.home_tag,
+    )
+
+
+async def forge_at(
+    plan: Plan,
+    repository: JjRepository,
+    hub: Hub,
+    local_with: Callable[[Remote], Performer],
+) -> GithubForge:
+    """The forge on GitHub; `local_with` makes the one here that lands at a remote."""
+    clock, api, target = SystemClock(), hub.api, plan.config.repo.target
+    git = await github_remote(plan.config, repository, plan.environ, api)
+    remote = GithubRemote(api, git, clock)
+
+    async def named_at(candidate: CommitId) -> Iterable[str]:
+        return (await judge(repository, candidate, plan.checks_at)).commands
+
+    local = local_with(remote)
+    opening = Opening(api, git, repository, target)
+    checks = CandidateChecks(
+        api,
+        git,
+        home_tag=repository.home_tag,
+        target=target,
+        named_at=named_at,
+        own_app=plan.config.github.app_id,
+        look_ms=plan.config.github.poll_ms,
+        clock=clock,
+        bell=hub.bell,
+    )
+    return GithubForge(
+        api=api,
+        remote=git,
+        local=local,
+        opening=opening,
+        checks=checks,
+        heads=Heads(api, git, repository, clock),
+        notices=Notices(
+            api,
+            replies(templates_folder() / "replies", PREFIX),
+            who=_once(partial(_ourselves, hub)),
+            own_app=plan.config.github.app_id if hub.app else 0,
+            home_tag=repository.home_tag,
+        ),
+        trials=Trials(
+            api=api,
+            local=local,
+            opening=opening,
+            checks=checks,
+            home_tag=repository.home_tag,
+        ),
+        understand=hub.understand,
+        home_tag=repository.home_tag,
+        clock=clock,
+    )
+
+
+async def _ourselves(hub: Hub) -> Person:
+    slug = "" if hub.app is None else (await hub.app.about())["slug"]
+    return await ourselves(hub.api, slug)
+
+
+def _once(ask: Callable[[], Awaitable[Person]]) -> Callable[[], Awaitable[Person]]:
+    """Ask until there is an answer, and never again."""
+    known: list[Person] = []
+
+    async def answer() -> Person:
+        if not known:
+            known.append(await ask())
+        return known[0]
+
+    return answer

@@ -5,6 +5,7 @@ Looks at the configuration without asking anybody; the first request goes out wh
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -47,7 +48,7 @@ from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Performer, Remote
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.supervisor import Ready
-from oya_vcs_bot.replies import replies
+from oya_vcs_bot.replies import Render, replies
 from oya_vcs_bot.translate import Translator
 
 
@@ -145,7 +146,7 @@ async def open_hub(plan: Plan, repository: JjRepository, held: AsyncExitStack) -
     """GitHub for a daemon; `held` lets go of the connections. Raises ConfigurationInvalid."""
     clock, settings = SystemClock(), plan.config.github
     wire = await held.enter_async_context(Wire(settings.api_url, clock))
-    credentials, app = way_in(settings, plan.environ, wire)
+    credentials, app = await asyncio.to_thread(way_in, settings, plan.environ, wire)
     translator = translator_of(plan)
     return Hub(
         api=Github(wire, credentials, settings.repo, clock),
@@ -193,7 +194,7 @@ async def forge_at(
         heads=Heads(api, git, repository, clock),
         notices=Notices(
             api,
-            replies(templates_folder() / "replies", PREFIX),
+            await asyncio.to_thread(_words),
             who=_once(partial(_ourselves, hub)),
             own_app=plan.config.github.app_id if hub.app else 0,
             home_tag=repository.home_tag,
@@ -209,6 +210,10 @@ async def forge_at(
         home_tag=repository.home_tag,
         clock=clock,
     )
+
+
+def _words() -> Render:
+    return replies(templates_folder() / "replies", PREFIX)
 
 
 async def _ourselves(hub: Hub) -> Person:

@@ -1,10 +1,12 @@
-"""What the core may rely on of any forge: one suite, run on the one in memory and the local one."""
+"""What the core may rely on of any forge: one suite, run on the one in memory, the local one, the
+local one with its target at a remote, and the one on GitHub."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +19,16 @@ from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.memory import MemoryPerformer, Outside, Work, new_outside
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.toolbox import Tools
+from oya_vcs.bootstrap.github import forge_at, open_hub
+from oya_vcs.bootstrap.plan import Plan
+from oya_vcs.config import Config, GithubConfig, Home, RepoConfig
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
 from oya_vcs.errors import OyaError
-from oya_vcs.ports import Performer, Probe
+from oya_vcs.ports import Performer, Probe, Remote
+from tests.github_model.conversation import Hub, hub_at
 
 FIRST = {"README": "A project.\n"}
 BAD = "bad.txt"
@@ -127,7 +133,11 @@ class LocalWorld:
             self._root, workspaces=self._folder / "workspaces", programs=programs
         )
         await self._repository.prepare()
-        self._remote = None
+        self._remote: Remote | None = None
+        await self._publish(*jj)
+
+    async def _publish(self, *jj: str) -> None:
+        """Have the project at its remote, if it has one."""
         if self._bare is not None:
             self._run(self._tools.git, "init", "-q", "--bare", "-b", "main", self._bare)
             bare = (self._tools.git, f"--git-dir={self._bare}")
@@ -200,21 +210,81 @@ class LocalWorld:
         return sum(not ref.endswith("-base") for ref in refs)
 
 
-@pytest.fixture(params=["memory", "local", "remote"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+class GithubWorld(LocalWorld):
+    """The same, with its target on a model of GitHub, in front of a real bare repository."""
+
+    def __init__(self, folder: Path, tools: Tools, hub: Hub) -> None:
+        super().__init__(folder, tools)
+        self._bare = hub.repo.bare.path
+        self._hub = hub
+        self._held = AsyncExitStack()
+        self._key = folder / "app.pem"
+        self._key.write_text(hub.private_key)
+        hub.protects(checks=("test",))
+        hub.ci.bad_file = BAD
+
+    async def _publish(self, *jj: str) -> None:
+        self.move(self._first())
+        self._run(*jj, "-R", self._root, "git", "remote", "add", "origin", self._hub.git_url)
+        self._plan = Plan(
+            home=Home(self._folder / "home"),
+            repo=self._repository.id,
+            root=self._root,
+            tools=self._tools,
+            config=Config(
+                repo=RepoConfig(forge="github"),
+                github=GithubConfig(
+                    api_url=self._hub.url,
+                    repo=self._hub.repo.full_name,
+                    app_id=self._hub.app.id,
+                    private_key_file=str(self._key),
+                    poll_ms=20,
+                ),
+            ),
+            checks_at=lambda text: {},
+            environ=self._env,
+        )
+        hub = await open_hub(self._plan, self._repository, self._held)
+        self._forge = await forge_at(self._plan, self._repository, hub, self._local)
+
+    def _first(self) -> CommitId:
+        return CommitId(self._git("rev-parse", "refs/heads/main"))
+
+    def _local(self, remote: Remote) -> Performer:
+        self._remote = remote
+        return super().forge()
+
+    def forge(self) -> Performer:
+        return replace(self._forge, local=super().forge())
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._held.aclose()
+
+
+@pytest.fixture(params=["memory", "local", "remote", "github"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Either forge, on a repository of one commit; the local one with its target here, or at a
     remote."""
     if request.param == "memory":
-        return MemoryWorld()
+        yield MemoryWorld()
+        return
     tools = request.getfixturevalue("tools")
+    if request.param == "github":
+        async with hub_at(tmp_path / "hub", str(tools.git)) as hub:
+            there = GithubWorld(tmp_path, tools, hub)
+            await there.start()
+            yield there
+            await there.close()
+        return
     local = LocalWorld(tmp_path, tools, remote=request.param == "remote")
     await local.start()
-    return local
+    yield local
 
 
 async def no_report(event: e.Event) -> None:
-    """No forge tells anything before an effect settles."""
-    raise AssertionError(event)
+    """No forge tells anything before an effect settles, but that checks have begun."""
+    assert isinstance(event, e.ChecksStarted), event
 
 
 async def do(world: World, effect: f.Effect) -> e.Event:

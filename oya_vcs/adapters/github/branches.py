@@ -62,8 +62,8 @@ async def place(api: Github, branch: str) -> CommitId | None:
 
 async def listed(api: Github, folder: str) -> list[str]:
     """The branches in a folder of ours. Raises GithubFailed."""
-    rows = api.each(api.here(f"/git/matching-refs/heads/{quote(folder)}"))
-    return [row["ref"].removeprefix("refs/heads/") async for row in rows]
+    rows = await api.get(api.here(f"/git/matching-refs/heads/{quote(folder)}"))  # one page
+    return [row["ref"].removeprefix("refs/heads/") for row in rows]
 
 
 async def remove(api: Github, branch: str) -> None:

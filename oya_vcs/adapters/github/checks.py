@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from oya_vcs.adapters.github.branches import put, queue_branch
 from oya_vcs.adapters.github.client import Github
+from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.adapters.github.verdict import (
     Required,
     Seen,
@@ -172,6 +173,15 @@ class CandidateChecks:
         return [Required(name) for name in await self._named_at(commit)]
 
     async def _seen(self, commit: CommitId) -> list[Seen]:
+        """What there is about a commit: nothing of one that GitHub does not have, or not yet."""
+        try:
+            return await self._read(commit)
+        except GithubFailed as error:
+            if error.why is Why.MISSING or error.status == 422:
+                return []
+            raise
+
+    async def _read(self, commit: CommitId) -> list[Seen]:
         runs = self._api.here(f"/commits/{commit}/check-runs")
         statuses = self._api.here(f"/commits/{commit}/statuses")
         seen = [of_run(one) async for one in self._api.each(runs, "check_runs", filter="all")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from oya_vcs.adapters.github import (
     GithubForge,
     GithubRemote,
     Heads,
+    Looked,
     Notices,
     Opening,
     Person,
@@ -31,11 +32,12 @@ from oya_vcs.adapters.github import (
     Understand,
     UserToken,
     Wire,
+    look,
     ourselves,
 )
 from oya_vcs.adapters.jj import JjRepository, open_remote
 from oya_vcs.adapters.local.judge import judge
-from oya_vcs.bootstrap.github_settings import remote_name, require_same, web_place
+from oya_vcs.bootstrap.github_settings import remote_name, require_github, require_same, web_place
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.bootstrap.web import render_of, translator_of
 from oya_vcs.config import Config, GithubConfig
@@ -214,6 +216,17 @@ async def forge_at(
 
 def _words() -> Render:
     return replies(templates_folder() / "replies", PREFIX)
+
+
+async def diagnose(plan: Plan) -> Sequence[Looked]:
+    """What we must be allowed to do on GitHub, and whether we are. Raises ConfigurationInvalid, and
+    GithubFailed where nothing can be told."""
+    require_github(plan.config)
+    settings, clock = plan.config.github, SystemClock()
+    async with Wire(settings.api_url, clock) as wire:
+        credentials, app = await asyncio.to_thread(way_in, settings, plan.environ, wire)
+        api = Github(wire, credentials, settings.repo, clock)
+        return await look(api, app, plan.config.repo.target, len(plan.config.checks))
 
 
 async def _ourselves(hub: Hub) -> Person:

@@ -185,7 +185,12 @@ def _repository(arguments: argparse.Namespace) -> Iterator[Finding]:
     )
     yield Finding("ok", f"{plan.root} is a jj repository; {plan.config.repo.target} is its target")
     yield from _workers(plan.config.worker, plan.sandbox)
-    if plan.config.checks:
+    if plan.config.repo.forge == "github":
+        from oya_vcs.bootstrap.github import diagnose  # noqa: PLC0415 - heavy, and seldom needed
+
+        for one in asyncio.run(diagnose(plan)):
+            yield Finding(one.grade, f"GitHub: {one.what}", one.mend)
+    elif plan.config.checks:
         yield Finding("ok", f"checks: {', '.join(plan.config.checks)}")
     else:
         mend = "Name your tests under [checks] in oya.toml and commit it to the target."

@@ -332,7 +332,6 @@ def test_numbers_have_limits(key: str, low: int, high: int | None) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "instead"),
     [
-        ("repo.forge", "github", "local"),
         ("worker.kind", "acp", "command"),
         ("worker.kind", "opencode", "command"),
     ],

@@ -105,7 +105,7 @@ def read_answer(what: str, status: int, headers: Mapping[str, str], body: bytes)
         passes = status == 409 and why is Why.UNAUTHORISED
         raise _failed(why, what, status, said, passes=passes) from error
     except (KeyError, LookupError, ValueError) as error:
-        why = Why.UNKNOWN if status < 300 else _BY_STATUS.get(status, Why.INVALID)
+        why = Why.UNKNOWN if status < 300 else _why(status, "")
         raise _failed(why, what, status, "its answer cannot be read") from error
     return Reply(data, next_page)
 

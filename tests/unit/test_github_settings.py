@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,10 @@ from oya_vcs.config import Config, GithubConfig, RepoConfig
 from oya_vcs.errors import ConfigurationInvalid
 
 ROOT = Path(__file__).resolve().parents[2]
-APP = {"app_id": 7, "private_key_file": "key.pem"}
+APP: dict[str, object] = {"app_id": 7, "private_key_file": "key.pem"}
 
 
-def configured(remote: str = "", **github: object) -> Config:
+def configured(github: Mapping[str, object] = APP, remote: str = "") -> Config:
     """A configuration for GitHub."""
     settings = GithubConfig(**{"repo": "acme/widget", **github})  # type: ignore[arg-type]
     return Config(repo=RepoConfig(forge="github", remote=remote), github=settings)
@@ -31,8 +32,8 @@ def configured(remote: str = "", **github: object) -> Config:
 @pytest.mark.parametrize("github", [APP, {"token_env": "GH"}])
 def test_an_app_or_a_token_is_enough(github: dict[str, object]) -> None:
     """Either one alone; also at a server on this machine."""
-    require_github(configured(**github))
-    require_github(configured(**github, api_url="http://127.0.0.1:8080"))
+    require_github(configured(github))
+    require_github(configured({**github, "api_url": "http://127.0.0.1:8080"}))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_an_app_or_a_token_is_enough(github: dict[str, object]) -> None:
 def test_what_is_missing_is_named_with_its_mend(github: dict[str, object], words: str) -> None:
     """Too little, too much, and a token in the clear."""
     with pytest.raises(ConfigurationInvalid) as refused:
-        require_github(configured(**github))
+        require_github(configured(github))
     assert words in refused.value.message
     assert refused.value.hint
 
@@ -57,7 +58,7 @@ def test_what_is_missing_is_named_with_its_mend(github: dict[str, object], words
 def test_the_remote_is_origin_unless_another_is_named() -> None:
     """With the forge on this machine there is none by itself."""
     assert remote_name(configured()) == "origin"
-    assert remote_name(configured("upstream")) == "upstream"
+    assert remote_name(configured(remote="upstream")) == "upstream"
     assert remote_name(Config()) == ""
     assert is_on_github(configured())
     assert not is_on_github(Config())

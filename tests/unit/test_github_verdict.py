@@ -95,7 +95,7 @@ def test_what_protection_and_rulesets_require() -> None:
     assert of_protection(branch) == [Required("a", 5), Required("b"), Required("old")]
     needed["enforcement_level"] = "off"
     assert of_protection(branch) == of_protection({}) == []
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"type": "deletion"},
         {
             "type": "required_status_checks",

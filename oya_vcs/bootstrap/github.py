@@ -50,8 +50,6 @@ from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Performer, Remote
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.supervisor import Ready
-from oya_vcs_bot.replies import Render, replies
-from oya_vcs_bot.translate import Translator
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,7 +194,7 @@ async def forge_at(
         heads=Heads(api, git, repository, clock),
         notices=Notices(
             api,
-            await asyncio.to_thread(_words),
+            await asyncio.to_thread(render_of, plan),
             who=_once(partial(_ourselves, hub)),
             own_app=plan.config.github.app_id if hub.app else 0,
             home_tag=repository.home_tag,
@@ -212,10 +210,6 @@ async def forge_at(
         home_tag=repository.home_tag,
         clock=clock,
     )
-
-
-def _words() -> Render:
-    return replies(templates_folder() / "replies", PREFIX)
 
 
 async def diagnose(plan: Plan) -> Sequence[Looked]:

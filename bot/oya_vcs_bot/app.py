@@ -8,7 +8,7 @@ Knows no engine, no journal, and no GitHub but for the requests that it sends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -41,7 +41,7 @@ second, one that fits in here a tenth of that."""
 Offer = Callable[[Sequence[Event], str], Awaitable[None]]
 """Takes the facts of a delivery, and its id with the sender's name before it; returns when they are
 on disk. What was taken under that id before is not taken again. Raises OyaError."""
-Understand = Callable[[str, dict[str, object]], News]
+Understand = Callable[[str, Mapping[str, object]], News]
 """What a payload of this kind of event tells: `Translator.read`. Raises nothing."""
 
 

@@ -6,21 +6,31 @@ characters, numbers fit into 63 bits. Knows nothing of GitHub.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
 
 NUMBER_MAX = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Json:
-    """A value in a payload; `payload["pull_request"]["head"]["sha"].text`."""
+_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_WHOLE = msgspec.json.Decoder()
 
-    value: object = None
+
+class Json:
+    """A value in a payload; `payload["pull_request"]["head"]["sha"].text`. One that is still text
+    (`msgspec.Raw`) is read as far as it is asked for: most of a payload never is."""
+
+    __slots__ = ("_names", "_value")
+
+    def __init__(self, value: object = None) -> None:
+        self._value = value
+        self._names: dict[str, object] | None = None
 
     def __getitem__(self, name: str) -> Json:
         """The value of that name, or an empty one."""
-        return Json(self.value.get(name)) if isinstance(self.value, dict) else _NOTHING
+        return Json(self._object().get(name))
 
     def __bool__(self) -> bool:
         """Whether there is anything: null is nothing."""
@@ -28,14 +38,28 @@ class Json:
 
     def __contains__(self, name: str) -> bool:
         """Whether there is an object, and it has that name."""
-        return isinstance(self.value, dict) and name in self.value
+        return name in self._object()
+
+    @property
+    def value(self) -> object:
+        """What it is; nothing where the text is no JSON after all."""
+        if isinstance(self._value, msgspec.Raw):
+            self._value = _read(_WHOLE, self._value)
+        return self._value
+
+    def _object(self) -> dict[str, object]:
+        if self._names is None:
+            value = self._value
+            if isinstance(value, msgspec.Raw):
+                value = _read(_LEVEL, value)
+            self._names = value if isinstance(value, dict) else {}
+        return self._names
 
     @property
     def text(self) -> str:
         """The text, or an empty one."""
-        if not isinstance(self.value, str):
-            return ""
-        return self.value.encode("utf-8", "replace").decode("utf-8")
+        value = self.value
+        return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
 
     @property
     def number(self) -> int:
@@ -53,12 +77,14 @@ class Json:
     @property
     def maybe(self) -> bool | None:
         """True, False, or None where that is not known."""
-        return self.value if isinstance(self.value, bool) else None
+        value = self.value
+        return value if isinstance(value, bool) else None
 
     @property
     def items(self) -> tuple[Json, ...]:
         """What a list holds, or nothing."""
-        return tuple(map(Json, self.value)) if isinstance(self.value, list) else ()
+        value = self.value
+        return tuple(map(Json, value)) if isinstance(value, list) else ()
 
     @property
     def time_ms(self) -> int:
@@ -71,4 +97,12 @@ class Json:
         return max(0, round(aware.timestamp() * 1_000))
 
 
-_NOTHING = Json()
+def _read(decoder: msgspec.json.Decoder[Any], text: msgspec.Raw) -> object:
+    try:
+        return decoder.decode(text)
+    except UNREADABLE:
+        return None
+
+
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What reading JSON raises that is none, or none that can be held."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
+
+from oya_vcs_bot.payloads import UNREADABLE
 
 BODY_BYTES_MAX = 10 * 1_024 * 1_024
 """Of a delivery. GitHub sends up to 25 MB, but nothing that large is about a pull request; what is
@@ -120,12 +122,15 @@ def _length(value: bytes) -> int:
     return int(value) if re.fullmatch(rb"[0-9]{1,20}", value) else 0
 
 
-def read_body(envelope: Envelope, body: bytes, secret: bytes) -> dict[str, object] | Refusal:
-    """The payload, where the body has the signature of the envelope; compared in constant time."""
+def read_body(envelope: Envelope, body: bytes, secret: bytes) -> Mapping[str, object] | Refusal:
+    """The payload, each of its values still as text, where the body has the signature of the
+    envelope; compared in constant time."""
     if not hmac.compare_digest(hmac.digest(secret, body, "sha256"), envelope.signature):
         return _FORGED
     try:
-        payload = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _PAYLOAD.decode(body)
+    except UNREADABLE:
         return _UNREADABLE
-    return payload if isinstance(payload, dict) else _UNREADABLE
+
+
+_PAYLOAD = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -66,8 +66,6 @@ def unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with blockbuster_ctx("oya_vcs", excluded_modules=CALLED_BY_TESTS) as blockbuster:
         blockbuster.functions["threading.Lock.acquire"].deactivate()  # held for moments only
-        # One byte into a pipe that is empty wakes the journal's writer.
-        blockbuster.functions["os.write"].can_block_in("oya_vcs/journal/inbox.py", "_wake")
         for function in blockbuster.functions.values():
             function.can_block_in("oya_vcs/bootstrap/plan.py", "find_plan")  # nothing runs yet
             function.can_block_in("oya_vcs/bootstrap/plan.py", "configured")  # one small file

@@ -23,6 +23,7 @@ from oya_vcs.core.intake import take_in
 from oya_vcs.core.merge import Change, MergeQueue, MergeRules
 from oya_vcs.core.merge.adaptive import window
 from oya_vcs.core.merge.plan import look
+from oya_vcs.core.news import is_news
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import World
@@ -148,13 +149,13 @@ class Scene:
         policy = self.places[repo or self.repo].policy
         fresh: list[e.Event] = []
         for fact in facts:
-            if isinstance(fact, e.Outcome) and fact.key not in self.world.open:
+            if not is_news(self.world, fact):
                 continue
             if not isinstance(fact, e.Ticked):
                 apply(self.world, fact, self.now_ms)
             fresh.append(fact)
             self._decided(react(self.world, fact, self.now_ms, policy), fresh)
-        self._decided(advance(self.world, self.now_ms, policy), fresh)
+        self._decided(advance(self.world, self.now_ms, policy, fresh), fresh)
         for event in fresh:
             if event.unique is not None:
                 assert event.unique not in self._unique, f"{event} is in the journal already"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import ChangeId, CommitId, Key, TreeId, WorkspaceName, canonical_json
+from oya_vcs.core.pulls import PULL_EFFECTS
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe, Report
 
@@ -103,7 +104,8 @@ def new_outside(files: Files) -> Outside:
 
 
 class MemoryPerformer:
-    """A `ports.Performer` for every kind of effect, over an `Outside`."""
+    """A `ports.Performer` for every kind of effect but those on pull requests, over an
+    `Outside`."""
 
     def __init__(self, outside: Outside, *, worker: Worker, check: Check) -> None:
         self.outside = outside
@@ -122,8 +124,8 @@ class MemoryPerformer:
 
     @property
     def kinds(self) -> tuple[type[f.Effect], ...]:
-        """All of them."""
-        return f.EFFECTS
+        """All but those on pull requests."""
+        return tuple(kind for kind in f.EFFECTS if kind not in PULL_EFFECTS)
 
     async def do(self, key: Key, effect: f.Effect, report: Report) -> e.Event:
         """Carry the effect out."""

@@ -48,6 +48,8 @@ PAUSABLE = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.REWOR
 """What waits for a worker, and what one works on: in the merge queue no worker runs."""
 RESTING = frozenset({State.PENDING, State.READY, State.BACKING_OFF, State.FAILED, State.CANCELLED})
 """A bead in one of these has nothing under way: its content may be revised."""
+TAKEABLE = frozenset({State.PENDING, State.REWORKING, State.FAILED, State.CANCELLED})
+"""A bead whose work is done by hand, in one of these, may come to the merge queue."""
 
 TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.BeadRevised: (RESTING, State.PENDING),
@@ -60,6 +62,7 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.WorkerSpawned: (frozenset({State.CLAIMED, State.RUNNING}), State.RUNNING),
     e.WorkerFinished: (frozenset({State.CLAIMED, State.RUNNING}), State.CHECKING),
     e.ChangeOpened: (frozenset({State.CHECKING}), State.SUBMITTED),
+    e.PullTaken: (TAKEABLE, State.SUBMITTED),
     e.ChangeQueued: (frozenset({State.SUBMITTED}), State.QUEUED),
     e.CandidateBuilt: (_QUEUED, State.TESTING),
     e.CandidateRedundant: (_QUEUED, State.TESTING),
@@ -94,7 +97,8 @@ class Bead:
     `since_claim` counts the attempts that its repository had begun when it last became ready;
     `reason` and `detail` say why it was last sent back; `slot` is that of the newest attempt, and
     `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs to
-    end; `asked` are the words of the person who wanted that, or the pause.
+    end; `asked` are the words of the person who wanted that, or the pause. `by_hand`: its worker is
+    the author of a pull request; it never gets a slot or a workspace.
     """
 
     repo: RepoId
@@ -121,6 +125,7 @@ class Bead:
     detail: str = ""
     paused_in: State | None = None
     cancelling: bool = False
+    by_hand: bool = False
     asked: str = ""
 
     @property

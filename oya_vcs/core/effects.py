@@ -20,7 +20,7 @@ from oya_vcs.core.ids import (
     canonical_text,
     key_of_text,
 )
-from oya_vcs.core.pulls import AskPermission, Reply, TellStatus, TryPull
+from oya_vcs.core.pulls import PULL_EFFECTS, AskPermission, Reply, TellStatus, TryPull
 from oya_vcs.core.spec import BeadSpec
 
 
@@ -96,7 +96,7 @@ class BuildCandidate:
     Settled by `CandidateBuilt`, `CandidateConflicted`, `CandidateRedundant` or `TargetBlocked`.
     `made_at_ms` (Unix time) dates what is made, so that building it again gives the same ids;
     `round` counts the rebuilds of one change. `method` is how the change becomes part of the
-    target: one of `METHODS`.
+    target: one of `METHODS`; `pull` the number of the pull request that has `head` (0: none).
     """
 
     repo: RepoId
@@ -108,6 +108,15 @@ class BuildCandidate:
     made_at_ms: int
     onto: CommitId | None = None
     method: str = "merge"
+    pull: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LandedPull:
+    """A pull request that lands, and the commit on the target that is its work there."""
+
+    number: int
+    commit: CommitId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +134,8 @@ class RunChecks:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Land:
     """Move the target from `base` to `commit`, or not at all. Settled by `Landed`, `LandingStale`
-    or `TargetBlocked`."""
+    or `TargetBlocked`. `pulls` are the pull requests that it lands, each as it is to look then, so
+    that its forge counts it as merged (empty: there are none, or they are merged as they are)."""
 
     repo: RepoId
     bead: BeadId
@@ -134,6 +144,7 @@ class Land:
     base: CommitId
     commit: CommitId
     tree: TreeId
+    pulls: tuple[LandedPull, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +214,9 @@ EFFECTS: tuple[type[Effect], ...] = (
 STOPPABLE = (SetUpWorkspace, RunWorker, RunChecks, TryPull)
 """What may be stopped by a `StopRequested` while it runs. All others end by themselves, soon, and
 have done something or nothing."""
+
+TIDYING = (DropCandidates, RemoveWorkspace, *PULL_EFFECTS)
+"""What is done beside the work: no outcome of these moves the bead."""
 
 METHODS = ("merge", "squash", "rebase")
 """How a change lands: a merge commit with parents (base, head); one commit on base by the change's

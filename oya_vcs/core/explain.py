@@ -66,6 +66,8 @@ _LAST: Mapping[type[Effect], str] = {
 
 
 def _pending(world: World, bead: Bead) -> str:
+    if bead.by_hand:
+        return "Waits until somebody approves its pull request."
     needed = [world.bead(need) for need in world.graph.waits_for(bead.id)]
     named = [f"{need.id} ({need.state})" for need in needed[:NAMED_MAX]]
     rest = len(needed) - len(named)
@@ -135,6 +137,8 @@ def _landed(world: World, bead: Bead) -> str:
 
 
 def _sent_back(world: World, bead: Bead) -> str:
+    if bead.by_hand:
+        return f"Its author works on it again: {first_line(bead.detail)}"
     return f"Will be tried again after attempt {bead.attempt}: {first_line(bead.detail)}"
 
 
@@ -158,6 +162,8 @@ def _paused(world: World, bead: Bead) -> str:
 
 
 def _cancelled(world: World, bead: Bead) -> str:
+    if bead.by_hand:
+        return f"{first_line(bead.detail)} An approval of its pull request opens it again."
     return f"{first_line(bead.detail)} `oya-vcs bead retry {bead.id}` opens it again."
 
 

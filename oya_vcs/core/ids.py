@@ -22,6 +22,8 @@ CommitId = NewType("CommitId", str)
 TreeId = NewType("TreeId", str)
 """A full git tree id, 40 hexadecimal digits."""
 WorkspaceName = NewType("WorkspaceName", str)
+PullKey = NewType("PullKey", str)
+"""A pull request among those of all repositories of a home: see `pull_key`."""
 Key = NewType("Key", str)
 """An execution key: a UUID v5 in its canonical text form. The same work has the same key,
 always."""
@@ -124,6 +126,11 @@ def _uuid5(namespace: bytes, name: bytes) -> bytes:
     number[6] = number[6] & 0x0F | 0x50
     number[8] = number[8] & 0x3F | 0x80
     return bytes(number)
+
+
+def pull_key(repo: RepoId, number: int) -> PullKey:
+    """The pull request of that number in a repository."""
+    return PullKey(f"{repo}#{number}")
 
 
 def workspace_name(bead: BeadId, attempt: int, key: Key) -> WorkspaceName:

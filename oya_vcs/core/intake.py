@@ -25,7 +25,8 @@ class Intake:
 def take_in(world: World, repo: RepoId, spec: BeadSpec) -> Intake:
     """Decide what a bead of a submitted file is: new, known, revised, or too late to change.
 
-    Raises InputInvalid where its id belongs to another repository of this home.
+    Raises InputInvalid where its id belongs to another repository of this home, or to a pull
+    request.
     """
     key = spec_key(spec)
     known = world.beads.get(spec.id)
@@ -34,6 +35,9 @@ def take_in(world: World, repo: RepoId, spec: BeadSpec) -> Intake:
     if known.repo != repo:
         message = f"Bead {spec.id} belongs to the repository {known.repo} in this home already."
         raise InputInvalid(message, "Give the bead another id, or use another --home.")
+    if known.by_hand:
+        message = f"Bead {spec.id} is a pull request in this home already."
+        raise InputInvalid(message, "Give the bead another id.")
     if known.key == key:
         return Intake(None)
     if known.state in RESTING:

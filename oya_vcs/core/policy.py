@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.merge.rules import MergeRules
+from oya_vcs.core.pull_request import PullRules
 from oya_vcs.core.queues import Strategy
 
 
@@ -47,6 +48,8 @@ class Policy:
     rules: Rules = Rules()
     merge: MergeRules = field(default_factory=MergeRules)
     """How changes are tested and landed."""
+    pulls: PullRules = field(default_factory=PullRules)
+    """How people speak to us on pull requests."""
     setup: bool = False
     """A new workspace is set up by a command before its worker starts."""
     idle: bool = False

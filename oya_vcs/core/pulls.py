@@ -125,12 +125,20 @@ class AskPermission:
     removed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that a reply's words need, by its name."""
+
+    name: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """Say something once, as a comment of its own. Settled by `Replied`.
 
-    It answers line `line` of `comment` (or a notice of that name); `template` and `fields` (names
-    and values) are its words, `faults` what of a comment was not understood.
+    It answers line `line` of `comment` (or a notice of that name); `template` and `fields` are
+    its words, `faults` what of a comment was not understood.
     """
 
     repo: RepoId
@@ -139,7 +147,7 @@ class Reply:
     comment: str
     line: int
     template: str
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[Field, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
@@ -254,10 +262,23 @@ class PullTaken(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelChanged(Event):
+    """A decision: a label of ours was set or `removed`, which asks for something, as `asked`."""
+
+    repo: RepoId
+    number: int
+    asked: str
+    label: str
+    removed: bool
+    written_ms: int
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandObeyed(Event):
     """A decision: `by` may ask for this, and it is done to what is known of the pull request.
-    `head` is what an approval is given to. What the merge queue does about it follows as its own
-    events."""
+    `head` is what an approval is given to: with it the branch and the message of now. What the
+    merge queue does about it follows as its own events."""
 
     repo: RepoId
     number: int
@@ -298,3 +319,18 @@ class ApprovalWithdrawn(Event):
     change: ChangeId
     by: str
     reason: Reason
+
+
+PULL_EVENTS: tuple[type[Event], ...] = (
+    PullSeen,
+    CommentSeen,
+    ReviewSeen,
+    *PULL_OUTCOMES,
+    PullTaken,
+    LabelChanged,
+    CommandObeyed,
+    CommentAnswered,
+    PullApprovalEnded,
+    ApprovalWithdrawn,
+)
+"""All of them that the journal may hold."""

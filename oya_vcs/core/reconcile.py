@@ -27,6 +27,7 @@ from oya_vcs.core.effects import (
 )
 from oya_vcs.core.ids import BeadId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Stage
+from oya_vcs.core.pulls import PULL_EFFECTS, TryPull
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Keep, World
 
@@ -110,7 +111,7 @@ def patience_ms(effect: Effect, lease_ms: int) -> int:
     """How long an effect may stand still. A worker with a lease that is longer than usual has that;
     one that may be silent for ever may be so here too; checks and setups have limits of
     their own."""
-    if isinstance(effect, RunChecks | SetUpWorkspace) or (
+    if isinstance(effect, RunChecks | SetUpWorkspace | TryPull) or (
         isinstance(effect, RunWorker) and not lease_ms
     ):
         return 0
@@ -174,7 +175,9 @@ def worked_on(world: World, repo: RepoId) -> frozenset[BeadId]:
 def _orphans(world: World, repo: RepoId, suspects: Iterable[BeadId]) -> Iterator[Action]:
     moved = _moved(world)
     for name in suspects:
-        bead = world.beads[name]
+        bead = world.beads.get(name)  # a pull request that nobody approved has none
+        if bead is None:
+            continue
         if bead.repo == repo and name not in moved and _needs_effect(world, bead):
             yield Reschedule(name, f"Bead {name} was {bead.state}, and nothing was under way.")
 
@@ -191,8 +194,10 @@ def _needs_effect(world: World, bead: Bead) -> bool:
 
 
 def _moved(world: World) -> set[BeadId]:
-    """The beads that an open effect will move on; the removal of a workspace moves none."""
-    return {one.bead for one in world.open.values() if not isinstance(one, RemoveWorkspace)}
+    """The beads that an open effect will move on; the removal of a workspace moves none, and what
+    is said about it neither."""
+    idle = (RemoveWorkspace, *PULL_EFFECTS)
+    return {one.bead for one in world.open.values() if not isinstance(one, idle)}
 
 
 def freed(action: Reschedule, at_ms: int, world: World) -> tuple[e.Event, ...]:

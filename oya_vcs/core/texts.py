@@ -66,6 +66,21 @@ def check_feedback(bead: Bead, change: Change, recent: Sequence[Landing]) -> str
     )
 
 
+def pull_feedback(change: Change, reason: Reason) -> str:
+    """What the author of a pull request is told that left the merge queue."""
+    if reason is Reason.CONFLICT:
+        listed = "\n".join(f"  {name}" for name in change.files)
+        return f"It does not merge into {change.conflict}. These files conflict:\n{listed}\n"
+    if reason is Reason.CHECK_FAILED:
+        check = f"Check {change.check!r}" if change.check else "The checks"
+        return f"{check} failed on {change.candidate}.\n\n{change.said}\n"
+    why = {
+        Reason.REJECTED: "It is to be done again.",
+        Reason.PREDECESSOR_LEFT: "It stands on another change, which left the merge queue.",
+    }.get(reason, "")
+    return "\n\n".join(one for one in (why, change.said or change.detail) if one) or f"{reason}."
+
+
 def left_feedback(bead: Bead, change: Change, reason: Reason) -> str:
     """What a worker is told whose result was taken out of the merge queue."""
     why = _LEFT.get(reason, f"was taken out of the merge queue ({reason})")

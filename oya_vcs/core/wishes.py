@@ -94,6 +94,9 @@ def _pause(bead: Bead, wish: Wish) -> Verdict:
         return Verdict(bead.id, refusal=refusal)
     if bead.state is State.PAUSED:
         return Verdict(bead.id)
+    if bead.by_hand:
+        refusal = f"Bead {bead.id} is a pull request, and no worker's: hold it there."
+        return Verdict(bead.id, refusal=refusal)
     if bead.state not in PAUSABLE or (bead.state is State.CHECKING and bead.commit is not None):
         refusal = (
             f"Bead {bead.id} is {bead.state}: its result is in the merge queue, and no worker of it"
@@ -112,6 +115,9 @@ def _resume(bead: Bead, wish: Wish) -> Verdict:
 
 
 def _retry(bead: Bead, wish: Wish) -> Verdict:
+    if bead.by_hand:
+        refusal = f"Bead {bead.id} is a pull request: whoever may approve it there says retry."
+        return Verdict(bead.id, refusal=refusal)
     if bead.state in (State.FAILED, State.CANCELLED):
         return Verdict(bead.id, e.BeadRetried(bead=bead.id, who=wish.who, why=wish.why))
     is_now = "being cancelled" if bead.cancelling else bead.state

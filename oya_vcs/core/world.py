@@ -11,9 +11,10 @@ from enum import StrEnum
 from oya_vcs.core import effects as f
 from oya_vcs.core.beads import TERMINAL, Bead
 from oya_vcs.core.graph import Graph
-from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, PullKey, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change, MergeQueue
 from oya_vcs.core.policy import Rules
+from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.reasons import Reason
 from oya_vcs.errors import Bug
@@ -93,6 +94,7 @@ class World:
     """Everything the daemon knows. Made by folding events, never loaded in any other way.
 
     `stops` are the open effects that are being ended, and why; each until its outcome settles it.
+    `pull_of` has the pull request of a bead, and of a name that is kept for one.
     """
 
     now_ms: int = 0
@@ -105,6 +107,8 @@ class World:
     open: dict[Key, f.Effect] = field(default_factory=dict)
     stops: dict[Key, Reason] = field(default_factory=dict)
     timers: list[tuple[int, BeadId]] = field(default_factory=list)
+    pulls: dict[PullKey, Pull] = field(default_factory=dict)
+    pull_of: dict[BeadId, PullKey] = field(default_factory=dict)
 
     def bead(self, bead: BeadId) -> Bead:
         """The bead. Raises Bug where an event speaks of one that was never added."""

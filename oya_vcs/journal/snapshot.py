@@ -27,9 +27,10 @@ import msgspec
 from oya_vcs.core.beads import Bead
 from oya_vcs.core.effects import EFFECTS, Effect
 from oya_vcs.core.graph import Graph
-from oya_vcs.core.ids import BeadId, ChangeId, Key, RepoId, WorkspaceName
+from oya_vcs.core.ids import BeadId, ChangeId, Key, PullKey, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change
 from oya_vcs.core.merge.order import Line
+from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import Repo, Workspace, World
@@ -48,7 +49,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
     2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
-    3: "80502c25f47c230a5013b7eb2eaa183cb5a8beaf17c0c4c41b43c7d4550f9b58",
+    3: "9e2757db55901c9b4e820e1bf641e3322e56978331f9cbe48650956ecc7fc8b4",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 
@@ -66,6 +67,8 @@ class _Image(msgspec.Struct, forbid_unknown_fields=True):
     open: list[tuple[Key, str, dict[str, typing.Any]]]
     stops: dict[Key, Reason]
     timers: list[tuple[int, BeadId]]
+    pulls: dict[PullKey, Pull]
+    pull_of: dict[BeadId, PullKey]
 
 
 def _plain(value: object) -> object:

@@ -13,8 +13,9 @@ from functools import partial
 from typing import NoReturn
 
 from oya_vcs.core.decide import advance, react
-from oya_vcs.core.events import Event, Outcome, Received, Ticked, WorkerSpawned
+from oya_vcs.core.events import Event, Received, Ticked
 from oya_vcs.core.fold import apply
+from oya_vcs.core.news import is_news
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.standing import touched
 from oya_vcs.core.world import World
@@ -149,13 +150,13 @@ class Engine:
         self._ahead += 1
         events: list[Event] = []
         for fact in facts:
-            if not self._concerns(fact):
+            if not is_news(self.world, fact):
                 continue
             if not isinstance(fact, Ticked):
                 apply(self.world, fact, at_ms)
             events.append(fact)
             self._decided(react(self.world, fact, at_ms, self.policy), at_ms, events)
-        self._decided(advance(self.world, at_ms, self.policy), at_ms, events)
+        self._decided(advance(self.world, at_ms, self.policy, events), at_ms, events)
         if all(isinstance(event, Ticked) for event in events):
             events = []
         self._ahead -= not events
@@ -166,12 +167,6 @@ class Engine:
         for decision in decisions:
             apply(self.world, decision, at_ms)
             events.append(decision)
-
-    def _concerns(self, fact: Event) -> bool:
-        """Whether the effect that a fact reports on is still open: the fence against zombies."""
-        if isinstance(fact, Outcome):
-            return fact.key in self.world.open
-        return not isinstance(fact, WorkerSpawned) or fact.run in self.world.open
 
     def _publish(self, rows: Sequence[Recorded], last: int) -> None:
         if rows[-1].seq != last:

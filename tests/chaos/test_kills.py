@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from oya_vcs.core.effects import EFFECTS, DropCandidates
+from oya_vcs.core.pulls import PULL_EFFECTS
 from tests.conftest import NewProject
 from tests.projects import Project, agent, assert_order, plan_beads
 
 SETTLE_S = 20.0
 """How long the reapers of a dead daemon may take: stop_ms and a little, on a busy machine."""
 
-LANDING = [kind for kind in EFFECTS if kind is not DropCandidates]
+LANDING = [kind for kind in EFFECTS if kind not in {DropCandidates, *PULL_EFFECTS}]
 """The effects of a bead whose first attempt lands."""
 
 

@@ -139,7 +139,8 @@ def test_a_file_of_format_1_can_be_lifted(tmp_path: Path, monkeypatch: pytest.Mo
         then = replay(reader.read(), until=seq)
 
     def upgrade(data: dict[str, Any]) -> dict[str, object]:
-        return {**data, "stops": {}, "now_ms": data["now_ms"] + 1}
+        pulls: dict[str, object] = {"pulls": {}, "pull_of": {}}
+        return {**data, **pulls, "stops": {}, "now_ms": data["now_ms"] + 1}
 
     monkeypatch.setattr(snapshot, "FORMAT", 2)
     monkeypatch.setattr(snapshot, "UPGRADES", {1: upgrade})

@@ -12,6 +12,7 @@ from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId
+from oya_vcs.core.pulls import PULL_EFFECTS
 from oya_vcs.errors import Bug, InputInvalid, WorldFailed
 from oya_vcs.ports import Recorded
 from oya_vcs.runtime.executor import SHOWN_MAX, Executor
@@ -230,7 +231,8 @@ async def test_what_the_outbox_did_is_known_by_its_key() -> None:
     settled = {event.key: event for event in events if isinstance(event, e.Outcome)}
     executor, never = Executor(daemon.journal.find), Deed(daemon.journal)
     requested = [event for event in events if isinstance(event, e.Requested)]
-    assert len(requested) == 2 * (len(f.EFFECTS) - 1)  # all but letting go of what never landed
+    kinds = len(f.EFFECTS) - len(PULL_EFFECTS) - 1  # and letting go of what never landed
+    assert len(requested) == 2 * kinds
     for one in requested:
         assert await executor.execute(one.key, one.effect, never) == settled[one.key]
     assert never.begun == []

@@ -8,14 +8,15 @@ the same decisions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.decide import attempts, changes, wishes, workspaces
+from oya_vcs.core.decide import attempts, changes, pulls, wishes, workspaces
 from oya_vcs.core.decide.attempts import schedule, set_back
 from oya_vcs.core.decide.changes import plan, queue_due_ms
 from oya_vcs.core.decide.decisions import Decisions, Rule
+from oya_vcs.core.decide.pull_queue import settle
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import is_due as schedule_is_due
 from oya_vcs.core.world import World
@@ -27,7 +28,12 @@ def react(world: World, fact: e.Event, at_ms: int, policy: Policy) -> Decisions:
 
     `at_ms` is Unix time. The caller applies each decision before it takes the next one.
     """
-    if isinstance(fact, e.Outcome) and wishes.is_being_cancelled(world, fact):
+    kind = type(fact)
+    if (
+        kind not in pulls.RULES
+        and isinstance(fact, e.Outcome)
+        and wishes.is_being_cancelled(world, fact)
+    ):
         yield from wishes.end(world, world.bead(fact.bead))
         return
     handler = _RULES.get(type(fact))
@@ -35,14 +41,35 @@ def react(world: World, fact: e.Event, at_ms: int, policy: Policy) -> Decisions:
         yield from handler(world, fact, at_ms, policy)
 
 
-def advance(world: World, at_ms: int, policy: Policy) -> Decisions:
-    """What can be started now that all facts of a step are in: attempts, and the next candidate.
+def advance(world: World, at_ms: int, policy: Policy, events: Iterable[e.Event] = ()) -> Decisions:
+    """What can be started now that all facts of a step are in: attempts, and the next candidate;
+    and what is to be told on the pull requests that the step was about (`events`: all of it so
+    far).
 
     As with `react`, the caller applies each decision before it takes the next one.
     """
-    if not policy.idle:
-        yield from plan(world, at_ms, policy)  # what leaves the queue may be ready again
-        yield from schedule(world, at_ms, policy)
+    if policy.idle:
+        return
+    about = list(events) if world.pulls else []
+    for decision in _planned(world, at_ms, policy, about):
+        about.append(decision)
+        yield decision
+    yield from schedule(world, at_ms, policy)
+    for pull in pulls.touched(world, about):
+        yield from pulls.tell(world, pull)
+
+
+def _planned(world: World, at_ms: int, policy: Policy, about: list[e.Event]) -> Iterator[e.Event]:
+    """The moves of the merge queue, and what people want of the pull requests that they concern:
+    what leaves the queue may be approved again, or be ready for a worker."""
+    known = 0
+    while True:
+        yield from plan(world, at_ms, policy)
+        if not world.pulls or known == len(about):
+            return
+        fresh, known = about[known:], len(about)
+        for pull in pulls.touched(world, fresh):
+            yield from settle(world, pull)
 
 
 def is_due(world: World, policy: Policy, now_ms: int) -> bool:
@@ -55,6 +82,9 @@ def is_due(world: World, policy: Policy, now_ms: int) -> bool:
 
 
 def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Policy) -> Decisions:
+    if fact.kind in pulls.PULL_KINDS:
+        yield from pulls.refused(world, fact, at_ms, policy)
+        return
     bead = world.bead(fact.bead)
     if fact.kind in _ATTEMPT_EFFECTS:
         reason = e.Reason.INFRASTRUCTURE
@@ -68,6 +98,11 @@ def _effect_failed(world: World, fact: e.EffectFailed, at_ms: int, policy: Polic
             reason=e.Reason.INFRASTRUCTURE,
             detail=fact.message,
         )
+
+
+def _change_opened(world: World, fact: e.ChangeOpened, at_ms: int, policy: Policy) -> Decisions:
+    yield from changes.RULES[e.ChangeOpened](world, fact, at_ms, policy)
+    yield from pulls.opened(world, fact, at_ms, policy)
 
 
 _QUEUE_EFFECTS = frozenset(kind.__name__ for kind in (f.BuildCandidate, f.RunChecks, f.Land))
@@ -85,5 +120,7 @@ _RULES: Mapping[type[e.Event], Rule] = {
     **changes.RULES,
     **workspaces.RULES,
     **wishes.RULES,
+    **pulls.RULES,
+    e.ChangeOpened: _change_opened,
     e.EffectFailed: _effect_failed,
 }

@@ -3,7 +3,7 @@ decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
@@ -22,6 +22,7 @@ from oya_vcs.core.texts import (
     check_feedback,
     conflict_feedback,
     left_feedback,
+    pull_feedback,
 )
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
@@ -95,9 +96,16 @@ def _build(
             message=message,
             made_at_ms=at_ms,
             onto=move.onto,
-            method=policy.merge.method,
+            method=method_of(world, change, policy),
+            pull=_number(world, change),
         )
     )
+
+
+def method_of(world: World, change: Change, policy: Policy) -> str:
+    """How the change is to land: as the configuration has it, or squashed where people said so."""
+    key = world.pull_of.get(change.bead)
+    return "squash" if key is not None and world.pulls[key].squash else policy.merge.method
 
 
 def _join(world: World, change: Change, move: moves.Join, at_ms: int, policy: Policy) -> Decisions:
@@ -141,8 +149,25 @@ def _land(world: World, change: Change, move: moves.Land, at_ms: int, policy: Po
             base=tip,
             commit=change.candidate,
             tree=change.tree,
+            pulls=tuple(_landed_pulls(world, change)),
         )
     )
+
+
+def _landed_pulls(world: World, change: Change) -> Iterator[f.LandedPull]:
+    """The pull requests of a change and of those that it stands on in the window."""
+    queue = world.repos[change.repo].queue
+    for one in (*queue.ahead_of(change.id), change.id):
+        member = world.changes[one]
+        number = _number(world, member)
+        if number and member.candidate is not None and not member.redundant:
+            yield f.LandedPull(number, member.candidate)
+
+
+def _number(world: World, change: Change) -> int:
+    """The number of the change's pull request; 0 where it has none."""
+    key = world.pull_of.get(change.bead)
+    return 0 if key is None else world.pulls[key].number
 
 
 def _found(
@@ -175,7 +200,9 @@ def _unapprove(
     yield e.ApprovalDropped(bead=change.bead, change=change.id, reason=move.reason)
     bead = world.bead(change.bead)
     here = change.target in {"", world.repos[change.repo].target}
-    if policy.merge.approval == "auto" and change.head == bead.commit and here:
+    taken_back = move.reason in {e.Reason.UNAPPROVED, e.Reason.HELD, e.Reason.UNREADY}
+    own = change.head == bead.commit and here and not taken_back
+    if policy.merge.approval == "auto" and own:
         yield e.ChangeApproved(bead=bead.id, change=change.id, head=change.head, by="auto")
 
 
@@ -189,12 +216,16 @@ def _leave(
     if reason in FAILURES:
         yield from _narrowed(world, change, policy)
     yield from drop_candidates(change)
-    if reason in _HOPELESS or bead.failures + 1 >= policy.attempts_max:
+    hopeless = reason in _HOPELESS or bead.failures + 1 >= policy.attempts_max
+    if bead.by_hand:  # its author pushes when it is better
+        hopeless = reason is not e.Reason.REJECTED
+    if hopeless:
         yield e.BeadFailed(bead=bead.id, reason=reason, detail=feedback)
         return
     yield from remove_workspaces(world, bead)
     yield e.BeadReworked(bead=bead.id, change=change.id, reason=reason, feedback=feedback)
-    yield e.BeadReadied(bead=bead.id)
+    if not bead.by_hand:
+        yield e.BeadReadied(bead=bead.id)
 
 
 _HOPELESS = frozenset({e.Reason.CLOSED, e.Reason.NO_CHECKS})
@@ -204,6 +235,8 @@ _HOPELESS = frozenset({e.Reason.CLOSED, e.Reason.NO_CHECKS})
 def _feedback(world: World, bead: Bead, change: Change, reason: e.Reason) -> str:
     """What the worker, or whoever looks at the failed bead, is told."""
     queue = world.repos[change.repo].queue
+    if bead.by_hand:
+        return pull_feedback(change, reason)
     if reason is e.Reason.CONFLICT:
         return conflict_feedback(bead, change, queue.pace.recent)
     if reason in FAILURES:
@@ -258,8 +291,14 @@ def _change_opened(world: World, fact: e.ChangeOpened, at_ms: int, policy: Polic
         message=candidate_message(bead.spec, change.id, policy.merge.method),
         priority=bead.spec.priority,
         after=tuple(_open_changes(world, bead)),
-        approved=policy.merge.approval == "auto",
+        approved=policy.merge.approval == "auto" and not _held(world, bead),
     )
+
+
+def _held(world: World, bead: Bead) -> bool:
+    """Whether people hold the pull request of the bead."""
+    key = world.pull_of.get(bead.id)
+    return key is not None and bool(world.pulls[key].hold)
 
 
 def _open_changes(world: World, bead: Bead) -> list[ChangeId]:

@@ -23,5 +23,6 @@ def stop(world: World, bead: BeadId, reason: e.Reason) -> Decisions:
     """End what runs for a bead: its worker, its checks. What is being stopped already, and what
     cannot be, is left alone. Costs the effects under way."""
     for key, effect in tuple(world.open.items()):
-        if effect.bead == bead and isinstance(effect, f.STOPPABLE) and key not in world.stops:
+        stops = isinstance(effect, f.STOPPABLE) and not isinstance(effect, f.TIDYING)
+        if effect.bead == bead and stops and key not in world.stops:
             yield e.StopRequested(bead=bead, key=key, reason=reason)

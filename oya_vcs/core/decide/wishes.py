@@ -36,14 +36,19 @@ def end(world: World, bead: Bead) -> Decisions:
 
 def _moves(effect: f.Effect, bead: Bead) -> bool:
     """Whether the outcome will move the bead: of all effects but those that tidy up."""
-    return effect.bead == bead.id and not isinstance(effect, f.RemoveWorkspace | f.DropCandidates)
+    return effect.bead == bead.id and not isinstance(effect, f.TIDYING)
 
 
 def _cancel_requested(
     world: World, fact: e.CancelRequested, at_ms: int, policy: Policy
 ) -> Decisions:
-    yield from stop(world, fact.bead, e.Reason.CANCELLED)
-    yield from end(world, world.bead(fact.bead))
+    yield from cancel(world, world.bead(fact.bead))
+
+
+def cancel(world: World, bead: Bead) -> Decisions:
+    """Stop what runs for a bead whose end is asked for, and end it where nothing does."""
+    yield from stop(world, bead.id, e.Reason.CANCELLED)
+    yield from end(world, bead)
 
 
 def _bead_paused(world: World, fact: e.BeadPaused, at_ms: int, policy: Policy) -> Decisions:

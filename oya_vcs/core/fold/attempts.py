@@ -87,6 +87,8 @@ def _workspace_removed(world: World, event: e.WorkspaceRemoved) -> None:
 
 
 def _effect_failed(world: World, event: e.EffectFailed) -> None:
+    if event.bead not in world.beads:  # a pull request that nobody approved yet
+        return
     bead = world.bead(event.bead)
     if event.kind in _BEGINNINGS and bead.slot is not None:
         refused = world.repos[bead.repo].refused.setdefault(bead.slot, Refusals())

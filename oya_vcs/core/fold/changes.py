@@ -11,6 +11,7 @@ from oya_vcs.core.fold.moves import (
     close_change,
     promote,
 )
+from oya_vcs.core.fold.pulls import landing, tie
 from oya_vcs.core.ids import ChangeId, CommitId
 from oya_vcs.core.merge import Change, MergeQueue, Stage
 from oya_vcs.core.merge.adaptive import learnt
@@ -36,6 +37,8 @@ def queue_of(world: World, change: Change) -> MergeQueue:
 def _change_opened(world: World, event: e.ChangeOpened) -> None:
     bead = world.bead(event.bead)
     bead.change = event.change
+    if event.number:
+        tie(world, bead, event.number, event.head)
     world.changes[event.change] = Change(
         id=event.change,
         repo=bead.repo,
@@ -63,6 +66,10 @@ def _change_approved(world: World, event: e.ChangeApproved) -> None:
     if event.priority is not None:
         change.priority = event.priority
         queue.prioritize(change.id, event.priority)
+    if change.withdrawn is not None:
+        change.withdrawn = None
+        if change.exit is None and change.amended is None:
+            queue.leaving.remove(change.id)
     if change.id in queue.unapproved:
         change.reason, change.detail = None, ""
         queue.put_back(change.id)
@@ -77,6 +84,17 @@ def _change_rejected(world: World, event: e.ChangeRejected) -> None:
 
 def _change_closed(world: World, event: e.ChangeClosed) -> None:
     _to_leave(world, event.change, e.Reason.CLOSED, f"Closed by {event.by}.")
+
+
+def _approval_withdrawn(world: World, event: e.ApprovalWithdrawn) -> None:
+    change = world.changes.get(event.change)
+    if change is None or change.stage in OVER:
+        return
+    queue = queue_of(world, change)
+    if change.id not in queue.unapproved:
+        change.withdrawn = event.reason
+        if change.id not in queue.leaving:
+            queue.leaving.append(change.id)
 
 
 def _to_leave(world: World, change_id: ChangeId, reason: e.Reason, detail: str) -> None:
@@ -102,7 +120,7 @@ def amend(world: World, change: Change, now: Pins) -> None:
     change.amended = None if now == change.pins else now
     if change.amended is not None and change.id not in leaving:
         leaving.append(change.id)
-    elif change.amended is None and change.exit is None and change.id in leaving:
+    elif change.amended is None and change.id in leaving and not change.leaves:
         leaving.remove(change.id)
 
 
@@ -114,7 +132,8 @@ def _approval_dropped(world: World, event: e.ApprovalDropped) -> None:
     queue.leaving.remove(change.id)
     change.forget_candidate()
     change.head, change.head_tree = now.head, now.tree
-    change.target, change.message, change.amended = now.target, now.message, None
+    change.target, change.message = now.target, now.message
+    change.amended = change.withdrawn = None
     change.reason = event.reason
 
 
@@ -309,6 +328,7 @@ FOLDS: Mapping[type[e.Event], Callable[..., None]] = {
     e.ChangeRejected: _change_rejected,
     e.ChangeClosed: _change_closed,
     e.ChangeAmended: _change_amended,
+    e.ApprovalWithdrawn: _approval_withdrawn,
     e.ApprovalDropped: _approval_dropped,
     e.CandidateBuilt: _candidate_built,
     e.CandidateRedundant: _candidate_redundant,
@@ -350,6 +370,7 @@ def _landing_begun(world: World, effect: f.Land) -> None:
     change = world.changes[effect.change]
     for one in (*queue_of(world, change).ahead_of(change.id), change.id):
         world.changes[one].stage = Stage.MERGING
+        landing(world, world.changes[one])
 
 
 BEGUN: Mapping[type[f.Effect], Callable[..., None]] = {

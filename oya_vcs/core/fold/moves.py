@@ -12,8 +12,10 @@ from oya_vcs.core.world import Keep, Repo, Workspace, World
 
 
 def promote(world: World, bead_id: BeadId) -> None:
-    """A pending bead with nothing unfinished below it is ready."""
+    """A pending bead with nothing unfinished below it is ready, unless no worker works on it."""
     bead = world.bead(bead_id)
+    if bead.by_hand:
+        return
     if bead.state is State.PENDING and world.graph.is_ready(bead_id):
         to_ready(world, bead)
 

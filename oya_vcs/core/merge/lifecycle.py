@@ -44,7 +44,7 @@ class Change:
     merge into, in `files`. `asked_ms` is when its checks were asked for and `passed` how they ended
     (None: not yet); `check`, `said` and `why` tell of a failure. `exit` is why it is to
     leave the queue as soon as nothing of it is under way; `amended` what it has become since its
-    approval.
+    approval, and `withdrawn` why people took that back.
     """
 
     id: ChangeId
@@ -75,11 +75,17 @@ class Change:
     said: str = ""
     exit: Reason | None = None
     amended: Pins | None = None
+    withdrawn: Reason | None = None
 
     @property
     def pins(self) -> Pins:
         """What it is approved at."""
         return Pins(head=self.head, tree=self.head_tree, target=self.target, message=self.message)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it is to leave the line for a reason other than what it has become."""
+        return self.exit is not None or self.withdrawn is not None
 
     @property
     def redundant(self) -> bool:

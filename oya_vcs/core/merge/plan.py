@@ -108,6 +108,8 @@ def _settled(queue: MergeQueue, changes: Changes) -> Move | None:
                 return Leave(one, change.exit)
             if one in queue.orphans:
                 return Leave(one, Reason.PREDECESSOR_LEFT)
+            if change.withdrawn is not None:
+                return Unapprove(one, change.withdrawn)
             if change.amended is not None:
                 return Unapprove(one, _difference(change))
     for one, aside in queue.aside.items():
@@ -235,7 +237,7 @@ def _taken_up(
     if following is None or len(queue.aside) >= ASIDE_FACTOR * width:
         return None
     change = changes[following]
-    if change.amended is not None or change.exit is not None:
+    if change.amended is not None or change.leaves:
         return None  # it is leaving
     if queue.chain and _may_join(queue.chain[-1], change, changes, queue, rules):
         return Join(following)

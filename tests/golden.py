@@ -21,6 +21,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
 from oya_vcs.core.intake import take_in
+from oya_vcs.core.pulls import Level, PullState
 from oya_vcs.journal import checkpoint, replay, snapshot
 from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import encode
@@ -29,6 +30,7 @@ from oya_vcs.ports import Recorded
 from tests.daemons import REPO, Daemon, Kill, spec
 from tests.merge_dice import Dice
 from tests.merging import Scene
+from tests.pulling import Hub
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "journals"
 
@@ -189,11 +191,45 @@ def asked() -> list[Recorded]:
     return scene.rows
 
 
+def pulled() -> list[Recorded]:
+    """Pull requests: comments, labels, reviews and trials; approved, held, pushed to, closed,
+    landed; one of a bead, and one that is in the middle of it all."""
+    hub = Hub(ann=Level.WRITE, bob=Level.READ, tom=Level.TRIAGE)
+    for number in (1, 2, 3, 4):
+        hub.opens("bob", number, body=f"Topic {number}: ünïcode, @bob, Closes #9.")
+    hub.says("tom", 1, "@oya try\n@oya lgtm")
+    hub.says("ann", 1, "@oya delegate=tom\n@oya r+ p=1")
+    hub.labels("ann", 2, "oya:queue", "oya:priority/0")
+    hub.pushes("bob", 2)
+    hub.says("bob", 2, "@oya r+")
+    hub.says("tom", 3, "@oya r+")
+    hub.says("ann", 3, "@oya squash\n@oya r=ann,tom\n@oya hold")
+    hub.passes("pr-1")
+    hub.says("ann", 3, "@oya release")
+    hub.fails("pr-3")
+    hub.says("ann", 3, "@oya retry")
+    hub.reviews("bob", 3, "The name is wrong.")
+    hub.says("ann", 3, "@oya rework think again")
+    hub.says("ann", 4, "@oya r+")
+    hub.edits("bob", 4, state=PullState.CLOSED)
+    hub.submit("own")
+    number = hub.pull_number("own")
+    hub.edits("ann", number, title="By hand", draft=True)
+    hub.edits("ann", number, draft=False)
+    hub.says("ann", number, "@oya r+\n@oya status")
+    hub.passes("own")
+    hub.opens("bob", 8)
+    hub.take(hub.writes("ann", 8, "@oya r+"))
+    hub.take(hub.writes("bob", 8, "@oya r-"))
+    return hub.rows
+
+
 STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
     "golden-1": lambda: list(asyncio.run(story()).journal.read()),
     "golden-2": lambda: Dice(894).run().rows,
     "golden-3": lambda: Dice(137).run().rows,
     "golden-4": asked,
+    "golden-5": pulled,
 }
 """Each was told once, by the program of its time; the two of dice have most of what can happen in a
 merge queue (`tests/merge_dice.py`)."""

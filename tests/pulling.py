@@ -19,6 +19,7 @@ from typing import Any
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.commands import listen
+from oya_vcs.core.explain import explain
 from oya_vcs.core.ids import BeadId, CommitId, Key, pull_key
 from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.pulls import (
@@ -219,11 +220,47 @@ class Hub(Scene):
         finally:
             self.held_back = None
 
+    # --- Checks -----------------------------------------------------------------------------------
+
+    def is_checks(self, effect: f.Effect) -> bool:
+        """Whether it is the checks of a candidate, for which the test speaks."""
+        return isinstance(effect, f.RunChecks)
+
+    def stop_ends(self, key: Key) -> None:
+        """Checks that are being stopped end."""
+        self._judge(key, self.world.stops[key])
+
+    def checks_fail(self, key: Key) -> None:
+        """The checks fail."""
+        self._judge(key, e.Reason.CHECK_FAILED)
+
+    def _judge(self, key: Key, reason: e.Reason) -> None:
+        effect = self.pending[key]
+        assert isinstance(effect, f.RunChecks)
+        ended = e.ChecksFinished(
+            key=key,
+            bead=effect.bead,
+            change=effect.change,
+            candidate=effect.candidate,
+            reason=reason,
+            check="test",
+            detail="It is bad.",
+        )
+        self.carry_out(key, ended)
+
     # --- What can be seen -------------------------------------------------------------------------
 
     def pull(self, number: int) -> Pull:
         """What is known of a pull request."""
         return self.world.pulls[pull_key(self.repo, number)]
+
+    def pull_number(self, bead: str) -> int:
+        """The pull request of a bead of ours."""
+        return self.world.pulls[self.world.pull_of[BeadId(bead)]].number
+
+    def explained(self, bead: BeadId) -> str:
+        """The sentence about a bead."""
+        return explain(self.world, self.world.bead(bead))
 
     def replies(self, number: int) -> list[Reply]:
         """What was said on it, in order."""

@@ -129,10 +129,10 @@ def unapprove(said: Said) -> Decisions:
         yield refuse(said, "it is landing: that is not stopped any more.")
         return
     approved = pull.approval is not None and pull.approval.change is None
+    yield obeyed(said)  # an approval that was written before it may come later
     if change is None and not approved:
         yield refuse(said, "it is not approved.")
         return
-    yield obeyed(said)
     if change is not None:
         yield _withdrawn(said, change, e.Reason.UNAPPROVED)
     yield done(said, "It is no longer approved.")
@@ -157,10 +157,11 @@ def hold(said: Said) -> Decisions:
 def release(said: Said) -> Decisions:
     """What was approved goes on as it was: by people, or because nobody has to."""
     world, pull = said.world, said.pull
-    if not pull.hold:
+    held_by = pull.hold
+    yield obeyed(said)  # a hold that was written before it may come later
+    if not held_by:
         yield refuse(said, "it is not held.")
         return
-    yield obeyed(said)
     yield from settle(world, pull)
     change = live_change(world, pull)
     held = change is not None and e.Reason.HELD in {change.reason, change.withdrawn}

@@ -151,10 +151,10 @@ def _cancel(said: Said) -> Decisions:
     if change is not None and change.stage is Stage.MERGING:
         yield refuse(said, "it is landing: that is not stopped any more.")
         return
+    yield obeyed(said)  # an approval that was written before it may come later
     if bead is None or bead.cancelling or bead.state in _OVER:
         yield refuse(said, "there is nothing to cancel.")
         return
-    yield obeyed(said)
     yield e.CancelRequested(bead=bead.id, who=said.who)
     yield from cancel(world, bead)
     yield done(said, "It is taken out of the queue.")

@@ -137,22 +137,7 @@ def test_every_request_comes_to_an_end_with_a_reason(seed: int) -> None:
     for number in (1, 2, 3):
         hub.opens("bob", number)
     for _ in range(40):
-        number = dice.choice((1, 2, 3))
-        move = dice.randrange(10)
-        if move < 5:
-            hub.says(dice.choice(("ann", "ann", "bob", "eve")), number, dice.choice(WORDS))
-        elif move == 5:
-            if hub.forge.pulls[number].state is PullState.OPEN:
-                hub.pushes("bob", number, f"more-{hub.comments}-{hub.now_ms}")
-        elif move == 6:
-            states = (PullState.OPEN, PullState.OPEN, PullState.CLOSED)
-            if hub.forge.pulls[number].state is not PullState.MERGED:
-                hub.edits("bob", number, state=dice.choice(states))
-        elif move == 7:
-            hub.crash()
-            hub.settle()
-        else:
-            _ci(hub, dice)
+        _anything(hub, dice)
     hub.says("ann", 1, "@oya treeopen")
     for number in (1, 2, 3):
         hub.says("ann", number, "@oya release")
@@ -171,6 +156,25 @@ def test_every_request_comes_to_an_end_with_a_reason(seed: int) -> None:
         assert hub.pull(number).telling is None
         if BeadId(f"pr-{number}") in hub.world.beads:
             assert hub.forge.statuses[number]
+
+
+def _anything(hub: Hub, dice: Random) -> None:
+    """One thing that people, the world or CI may do at any moment."""
+    number = dice.choice((1, 2, 3))
+    move = dice.randrange(10)
+    state = hub.forge.pulls[number].state
+    if move < 5:
+        hub.says(dice.choice(("ann", "ann", "bob", "eve")), number, dice.choice(WORDS))
+    elif move == 5 and state is PullState.OPEN:
+        hub.pushes("bob", number, f"more-{hub.comments}-{hub.now_ms}")
+    elif move == 6 and state is not PullState.MERGED:
+        states = (PullState.OPEN, PullState.OPEN, PullState.CLOSED)
+        hub.edits("bob", number, state=dice.choice(states))
+    elif move == 7:
+        hub.crash()
+        hub.settle()
+    else:
+        _ci(hub, dice)
 
 
 def _ci(hub: Hub, dice: Random) -> bool:

@@ -49,7 +49,7 @@ class Notices:
     async def reply(self, key: Key, effect: Reply) -> Replied:
         """Say it, unless it is said. Raises GithubFailed."""
         if await self._find(effect.number, key) is None:
-            fields = {**dict(effect.fields), "faults": effect.faults}
+            fields = {**{one.name: one.value for one in effect.fields}, "faults": effect.faults}
             await self._say(effect.number, key, self._render(effect.template, fields))
         return Replied(key=key, bead=effect.bead, repo=effect.repo, number=effect.number)
 

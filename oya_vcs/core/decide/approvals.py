@@ -114,7 +114,7 @@ def _approved(said: Said) -> Decisions:
             "approved",
             head=pull.head,
             by="" if pull.approval is None else pull.approval.by,
-            place=queue.place(change.id) if change is not None and not pull.hold else "",
+            place=queue.place(change.id) or "" if change is not None and not pull.hold else "",
             target=world.repos[pull.repo].target,
             note=note,
         )

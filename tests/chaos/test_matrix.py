@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from oya_vcs.errors import ExitCode
 from tests.conftest import NewProject
 from tests.projects import Project, assert_order, plan_beads
 
@@ -73,7 +74,8 @@ class Siege:
         }[victim]
         home = str(self.project.folder).encode()
         for folder in Path("/proc").glob("[0-9]*"):
-            if chosen(folder) and home in _read(folder / "environ") + _read(folder / "cmdline"):
+            ours = home in _read(folder / "environ") + _read(folder / "cmdline")
+            if ours and chosen(folder) and int(folder.name) != daemon:  # it names its worker, too
                 yield int(folder.name)
 
     def _pause(self, seconds: float) -> None:
@@ -83,9 +85,10 @@ class Siege:
             self.process.wait(timeout=seconds)
 
     def end(self) -> int:
-        """Run to the end, again where the daemon was the last victim."""
+        """Run to the end, again where the daemon was the last victim, or jj when it was asked what
+        there is to do: that ends a start with a sentence and exit code 4, and nothing begun."""
         code = self.begin().wait(timeout=SETTLE_S)
-        if code == -signal.SIGKILL:
+        if code in {-signal.SIGKILL, ExitCode.WORLD}:
             code = self.begin().wait(timeout=SETTLE_S)
         return code
 

@@ -25,7 +25,7 @@ from oya_vcs.core.world import Keep, Repo, Workspace, World
 from oya_vcs.errors import ConfigurationInvalid, NotFound, OyaError, WorldFailed
 from oya_vcs.housekeeping import idle, record_of
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.outbox import Outbox, of_one
 from oya_vcs.runtime.sweep import take_away
 
 
@@ -251,11 +251,10 @@ async def _clean(
     await repository.prepare()
     engine = idle(world, seq, journal, repo.id)
     outbox = Outbox(
-        performers=[spaces],
+        performers=of_one(repo.id, [spaces]),
         executor=engine.executor,
         offer=engine.offer,
         clock=SystemClock(),
-        repo=repo.id,
     )
     engine.listen(outbox)
     facts: Sequence[e.Event] = [

@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.memory import Check, Files, MemoryPerformer, Outside, Work, Worker
@@ -29,7 +28,7 @@ from oya_vcs.journal.replay import replay
 from oya_vcs.ports import Report
 from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.engine import Engine
-from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.outbox import Outbox, of_one
 from oya_vcs.runtime.ticker import Ticker
 
 REPO = RepoId("repo-1")
@@ -121,11 +120,10 @@ class Daemon:
         )
         performer = Refusing(self)
         outbox = Outbox(
-            performers=[performer],
+            performers=of_one(REPO, [performer]),
             executor=engine.executor,
             offer=engine.offer,
             clock=self.clock,
-            repo=REPO,
             gate=kill.gate,
         )
         engine.listen(outbox)
@@ -134,7 +132,7 @@ class Daemon:
         outbox.recover(world.open, world.stops)
         door = Door()
         ticking = asyncio.create_task(Ticker(door, self.clock).run(lambda: None))
-        life = Life(engine=engine, repo=REPO, root=Path(), target="main", resumed=0)
+        life = Life(engine=engine, resumed=0)
         try:
             with door.held(life):
                 await self._live(engine, kill, beads, facts)

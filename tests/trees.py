@@ -33,7 +33,7 @@ from oya_vcs.runtime.door import Life
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.executor import Executor
 from oya_vcs.runtime.outbox import Gate, no_gate
-from oya_vcs.runtime.reconcile import Eyes
+from oya_vcs.runtime.roster import Eyes, Roster, Served
 from oya_vcs.runtime.supervisor import Child
 from oya_vcs.runtime.tree import Parts, Tree
 from tests.clocks import SteppedClock
@@ -100,18 +100,17 @@ class House:
         rows = list(journal.read())
         world = replay(rows)
         await journal.refill(everything(world))
-        policy = Policy(repo=REPO, slots=self.slots, attempts_max=3, backoff_ms=100)
         engine = Engine(
             world=world,
             journal=journal,
             clock=self.clock,
-            policy=policy,
+            policy=self.roster.policies,
             seq=len(rows),
             executor=executor,
         )
         self.engines.append(engine)
         self.checkpointer.watch(engine, 0)
-        yield Life(engine=engine, repo=REPO, root=Path(), target="main", resumed=len(world.open))
+        yield Life(engine=engine, resumed=len(world.open))
 
     def parts(self) -> Parts:
         """What the tree is made of."""
@@ -121,6 +120,15 @@ class House:
             clock=self.clock,
         )
         self.performer = SlowPerformer(self)
+        served = Served(
+            root=Path(),
+            target="main",
+            policy=Policy(repo=REPO, slots=self.slots, attempts_max=3, backoff_ms=100),
+            performers=[self.performer],
+            eyes=Eyes(runs=self.runs, folders=self.on_disk, listed=self.on_disk),
+            lease_ms=self.lease_ms,
+        )
+        self.roster = Roster(served)
         return Parts(
             clock=self.clock,
             say=self.said.append,
@@ -128,10 +136,7 @@ class House:
             ask=self.ask,
             begin=self.begin,
             checkpointer=self.checkpointer,
-            performers=[self.performer],
-            repo=REPO,
-            eyes=Eyes(runs=self.runs, folders=self.on_disk, listed=self.on_disk),
-            lease_ms=self.lease_ms,
+            roster=self.roster,
             gate=self.gate,
             edges=lambda _door: self.edges,
         )
@@ -154,7 +159,7 @@ class House:
     async def daemon(self) -> AsyncIterator[Daemon]:
         """It runs inside the block."""
         async with _ticking(self.clock), Tree(self.parts()) as tree:
-            yield Daemon(tree, await tree.door.holder())
+            yield Daemon(tree, await tree.door.holder(), REPO)
 
     async def work(self, beads: Iterable[BeadSpec]) -> dict[str, str]:
         """Submit, work to rest, stop; the states of all beads then."""

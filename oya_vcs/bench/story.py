@@ -24,7 +24,7 @@ from oya_vcs.core.world import World
 from oya_vcs.journal.codec import Encoded, decode, encode
 from oya_vcs.ports import Recorded
 from oya_vcs.runtime.engine import Engine
-from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.outbox import Outbox, of_one
 
 REPO = RepoId("bench")
 BEADS = 250
@@ -126,11 +126,10 @@ async def record(beads: int = BEADS) -> Story:
     engine = Engine(world=World(), journal=journal, clock=clock, policy=policy)
     outside = new_outside({"shared.txt": "0"})
     outbox = Outbox(
-        performers=[MemoryPerformer(outside, worker=_work, check=_check)],
+        performers=of_one(REPO, [MemoryPerformer(outside, worker=_work, check=_check)]),
         executor=engine.executor,
         offer=engine.offer,
         clock=clock,
-        repo=REPO,
     )
     engine.listen(outbox)
     await engine.offer(e.RepoRegistered(repo=REPO, path="/bench", target="main"))

@@ -27,7 +27,7 @@ from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Probe, Recorded, Report
 from oya_vcs.runtime.engine import Engine
-from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.outbox import Outbox, of_one
 
 REPO = RepoId("bench")
 IN_FLIGHT = 64
@@ -114,11 +114,10 @@ async def run(path: Path, count: int, clients: int) -> Run:
         clock = SystemClock()
         engine = Engine(world=World(), journal=journal, clock=clock, policy=policy)
         outbox = Outbox(
-            performers=[_NoOp()],
+            performers=of_one(REPO, [_NoOp()]),
             executor=engine.executor,
             offer=engine.offer,
             clock=clock,
-            repo=REPO,
         )
         ends = _Ends()
         engine.listen(outbox)

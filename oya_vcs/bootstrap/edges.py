@@ -20,6 +20,7 @@ from oya_vcs.adapters.workspaces import JjWorkspaces
 from oya_vcs.bootstrap.plan import Plan, find_remote
 from oya_vcs.config import (
     Home,
+    LogsConfig,
 )
 from oya_vcs.ports import Box, Performer, Remote
 
@@ -121,12 +122,12 @@ def setup_of(plan: Plan, runner: ReaperRunner) -> SetupCommand:
     )
 
 
-def upkeep_of(plan: Plan, runner: ReaperRunner) -> Upkeep:
+def upkeep_of(home: Home, limits: LogsConfig, runner: ReaperRunner) -> Upkeep:
     """What removes the folders and logs of runs that are over."""
     return Upkeep(
-        runs=plan.home.runs,
-        logs=plan.home.logs,
-        limits=plan.config.logs,
+        runs=home.runs,
+        logs=home.logs,
+        limits=limits,
         live=lambda: runner.live,
         clock=SystemClock(),
     )

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,18 +17,19 @@ import msgspec
 from oya_vcs import __version__
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.control import ControlSocket
-from oya_vcs.adapters.jj import JjRepository, open_repository
-from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.adapters.process.children import watched_by_descriptor
 from oya_vcs.adapters.process.upkeep import Upkeep
-from oya_vcs.adapters.reaper.quiet import cleaned, quiet
-from oya_vcs.adapters.reaper.redaction import literals
-from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, upkeep_of, workers_of
+from oya_vcs.adapters.reaper.quiet import Hidden, cleaned, quiet
+from oya_vcs.bootstrap.edges import upkeep_of
 from oya_vcs.bootstrap.github_settings import is_on_github
 from oya_vcs.bootstrap.plan import Plan
+from oya_vcs.bootstrap.serving import Workshop
 from oya_vcs.config import (
     Home,
+    LogsConfig,
 )
+from oya_vcs.core.effects import Effect
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
@@ -46,9 +48,9 @@ from oya_vcs.runtime.daemon import Daemon, granted, heard
 from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.executor import Executor
-from oya_vcs.runtime.freezing import Freeze, Freezer
+from oya_vcs.runtime.freezing import Freezer
 from oya_vcs.runtime.outbox import Gate, no_gate
-from oya_vcs.runtime.reconcile import Eyes
+from oya_vcs.runtime.roster import Roster
 from oya_vcs.runtime.supervisor import Child, Ready
 from oya_vcs.runtime.sweep import sweep
 from oya_vcs.runtime.tree import Parts, Tree
@@ -68,8 +70,9 @@ async def open_daemon(
     show: Callable[[World], None] = lambda _world: None,
     say: Callable[[str], None] = log.warning,
 ) -> AsyncIterator[Daemon]:
-    """Take the home, read the record, take up what a dead daemon left, and run until the block
-    ends. `show` is handed the state at the beginning of each life, `say` sentences for people.
+    """Take the home, read the record, take up what a dead daemon left, and work on the plan's
+    repository until the block ends. `show` is handed the state at the beginning of each life, `say`
+    sentences for people.
 
     While the disk refuses the journal the daemon waits, and goes on by itself
     (`runtime/record.py`). On the way out programs are stopped, everything else may come to its end
@@ -77,22 +80,67 @@ async def open_daemon(
     is taken up by the next daemon. Raises Locked where another daemon has the home, and, inside or
     at the end, what the tree fell of.
     """
-    answers: dict[str, Answer] = {"about": _about}
+    shop = Workshop(plan.home, Hidden(plan.secrets))
     async with AsyncExitStack() as held:
-        held.enter_context(HomeLock(plan.home.lock))
-        held.enter_context(quiet(literals(plan.secrets)))
-        held.enter_context(watched_by_descriptor())
-        tree = Tree(await _parts(plan, feeds, gate, show, say, answers, held))
-        answers["tree"] = partial(_drawn, tree)
-        answers |= wishes.answers(partial(granted, tree.door))
-        answers |= queue_words.answers(partial(heard, tree.door))
-        async with tree:
-            yield Daemon(tree, await tree.door.holder())
+        held.enter_context(taken(shop))
+        repository = await shop.repository(plan)
+        hub = await _hub(plan, repository, held)
+        frame = Frame(
+            shop=shop,
+            roster=Roster(await shop.serve(plan, hub)),
+            logs=plan.config.logs,
+            say=say,
+            kind="run",
+            more=lambda door: [] if hub is None else _github(plan, hub, door, say),
+        )
+
+        async def ask() -> None:
+            await asyncio.to_thread(require_well, plan.home.root)
+            await repository.prepare()
+
+        parts = replace(parts_of(frame), ask=ask, feeds=feeds, gate=gate, show=show)
+        async with planted(frame, parts) as tree:
+            yield Daemon(tree, await tree.door.holder(), plan.repo)
 
 
-async def _about(_fields: Mapping[str, object]) -> object:
+@contextmanager
+def taken(shop: Workshop) -> Iterator[None]:
+    """The home is ours while the block runs, what is logged holds no secret, and children are
+    waited for. Raises Locked."""
+    with HomeLock(shop.home.lock), quiet(shop.hidden), watched_by_descriptor():
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What every daemon is put together from, whatever it works on. `kind` is the command that it
+    is: `run` or `up`; `answers` are what it answers, and may grow until it runs; `more` are further
+    children at its edges."""
+
+    shop: Workshop
+    roster: Roster
+    logs: LogsConfig
+    say: Callable[[str], None]
+    kind: str
+    more: Callable[[Door], Sequence[Child]] = lambda _door: ()
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def planted(frame: Frame, parts: Parts) -> AsyncIterator[Tree]:
+    """The tree of the parts, up, and answering for itself while the block runs."""
+    tree = Tree(parts)
+    frame.answers["about"] = partial(_about, frame.kind)
+    frame.answers["tree"] = partial(_drawn, tree)
+    frame.answers.update(wishes.answers(partial(granted, tree.door)))
+    frame.answers.update(queue_words.answers(partial(heard, tree.door)))
+    async with tree:
+        yield tree
+
+
+async def _about(kind: str, _fields: Mapping[str, object]) -> object:
     """Who answers."""
-    return {"pid": os.getpid(), "version": __version__}
+    return {"pid": os.getpid(), "version": __version__, "kind": kind}
 
 
 async def _drawn(tree: Tree, _fields: Mapping[str, object]) -> object:
@@ -113,59 +161,29 @@ async def _hear(
         await asyncio.Event().wait()
 
 
-async def _parts(
-    plan: Plan,
-    feeds: Sequence[Feed],
-    gate: Gate,
-    show: Callable[[World], None],
-    say: Callable[[str], None],
-    answers: Mapping[str, Answer],
-    held: AsyncExitStack,
-) -> Parts:
-    home, clock = plan.home, SystemClock()
-    repository = await open_repository(
-        plan.root, workspaces=home.workspaces, programs=plan.programs
-    )
-    await repository.prepare()
-    hub = await _hub(plan, repository, held)
-
-    async def ask() -> None:
-        await asyncio.to_thread(require_well, home.root)
-        await repository.prepare()
-
+def parts_of(frame: Frame) -> Parts:
+    """What every daemon's tree is made of."""
+    shop, home, clock = frame.shop, frame.shop.home, SystemClock()
     checkpointer = Checkpointer(
         encode=encode, write=partial(keep, home.journal, home.checkpoints), clock=clock
     )
-    runner = ReaperRunner(home.runs, clock, plan.secrets)
-    upkeep = upkeep_of(plan, runner)
-    workspaces = spaces_of(plan, repository)
+    upkeep = upkeep_of(home, frame.logs, shop.runner)
     return Parts(
         clock=clock,
-        say=say,
+        say=frame.say,
         open_journal=partial(asyncio.to_thread, SqliteJournal, home.journal),
-        ask=ask,
-        begin=partial(_begin, plan, repository.id, checkpointer, upkeep, runner.freeze),
+        ask=partial(asyncio.to_thread, require_well, home.root),
+        begin=partial(_begin, frame, checkpointer, upkeep),
         checkpointer=checkpointer,
-        performers=(
-            workspaces,
-            setup_of(plan, runner),
-            workers_of(plan, runner),
-            await forge_of(plan, repository, runner, hub),
-        ),
-        repo=repository.id,
-        eyes=Eyes(runs=runner.sights, folders=workspaces.folders, listed=workspaces.listed),
-        lease_ms=plan.config.worker.lease_ms,
-        kill=runner.kill,
-        feeds=feeds,
-        gate=gate,
-        is_well=partial(_is_well, home),
-        clean=partial(cleaned, literals(plan.secrets)),
-        show=show,
+        roster=frame.roster,
+        kill=shop.runner.kill,
+        is_well=partial(_is_well, home, frame.roster),
+        clean=lambda outcome: cleaned(shop.hidden.literals, outcome),
         edges=lambda door: [
-            Child(name="socket", run=partial(_hear, home, answers, say)),
+            Child(name="socket", run=partial(_hear, home, frame.answers, frame.say)),
             Child(name="upkeep", run=partial(_keep_up, upkeep)),
-            Child(name="sweep", run=partial(_sweep, repository.id, workspaces, door)),
-            *([] if hub is None else _github(plan, hub, door, say)),
+            Child(name="sweep", run=partial(_sweep, frame.roster, door)),
+            *frame.more(door),
         ],
     )
 
@@ -188,29 +206,28 @@ def _github(plan: Plan, hub: Hub, door: Door, say: Callable[[str], None]) -> Seq
 
 @asynccontextmanager
 async def _begin(
-    plan: Plan,
-    repo: RepoId,
+    frame: Frame,
     checkpointer: Checkpointer,
     upkeep: Upkeep,
-    freeze: Freeze,
     journal: Journal,
     executor: Executor,
 ) -> AsyncIterator[Life]:
     """An engine's life: the state from checkpoint and tail, and the proof of what is before it."""
-    restored = await asyncio.to_thread(read_record, plan.home)
+    home = frame.shop.home
+    restored = await asyncio.to_thread(read_record, home)
     await journal.refill(everything(restored.world))
     engine = Engine(
         world=restored.world,
         journal=journal,
         clock=SystemClock(),
-        policy=plan.policy,
+        policy=frame.roster.policies,
         seq=restored.seq,
         executor=executor,
     )
     checkpointer.watch(engine, restored.since)
     upkeep.watch(restored.world.open)
     engine.listen(upkeep)
-    freezer = Freezer(lambda: engine.world, freeze)
+    freezer = Freezer(lambda: engine.world, frame.shop.runner.freeze)
     engine.listen(freezer)
     freezer.look_again()
     loop = asyncio.get_running_loop()
@@ -218,27 +235,25 @@ async def _begin(
     def damaged(error: JournalCorrupt) -> None:
         loop.call_soon_threadsafe(engine.end, error)
 
-    proof = Proof(plan.home.journal, restored.since, damaged)
+    proof = Proof(home.journal, restored.since, damaged)
     try:
-        yield Life(
-            engine=engine,
-            repo=repo,
-            root=plan.root,
-            target=plan.config.repo.target,
-            resumed=sum(one.repo == repo for one in restored.world.open.values()),
-        )
+        resumed = sum(frame.roster.of(one.repo) is not None for one in restored.world.open.values())
+        yield Life(engine=engine, resumed=resumed)
     finally:
         await asyncio.to_thread(proof.close)
 
 
-async def _sweep(repo: RepoId, site: Site, door: Door, ready: Ready) -> None:
+async def _sweep(roster: Roster, door: Door, ready: Ready) -> None:
     """A child: removes what is left of workspaces, now and every hour."""
 
     async def state() -> World:
         return (await door.holder()).engine.world
 
+    def places() -> Iterable[tuple[RepoId, Site]]:
+        return [(one.repo, one.site) for one in roster if one.site is not None]
+
     ready()
-    await sweep(state=state, repo=repo, site=site, offer=door.offer, clock=SystemClock())
+    await sweep(state=state, places=places, offer=door.offer, clock=SystemClock())
 
 
 async def _keep_up(upkeep: Upkeep, ready: Ready) -> None:
@@ -253,9 +268,11 @@ def read_record(home: Home) -> Restored:
         return restore(reader, home.checkpoints)
 
 
-async def _is_well(home: Home) -> bool:
+async def _is_well(home: Home, roster: Roster, effect: Effect) -> bool:
+    """Whether the home's disk is well, and the effect's repository is there."""
+    served = roster.of(effect.repo)
     try:
         await asyncio.to_thread(require_well, home.root)
     except WorldFailed:
         return False
-    return True
+    return served is not None and await asyncio.to_thread((served.root / ".jj").is_dir)

@@ -14,19 +14,20 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from oya_vcs.core import events as e
 from oya_vcs.core.world import World
 from oya_vcs.errors import JournalStopped, OyaError, Stopped, WorldFailed
 from oya_vcs.ports import Feed, Journal
 from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.outbox import Outbox
 from oya_vcs.runtime.record import Record
+from oya_vcs.runtime.roster import Roster, greet
 from oya_vcs.runtime.seat import Seat
 
 
 class Control:
-    """`begin` makes an engine from the record, as a life, and ends what belongs to it; `feeds` hear
-    of each event, and `show` is handed each life's state at its beginning."""
+    """`begin` makes an engine from the record, as a life, and ends what belongs to it; the `roster`
+    says what is worked on; `feeds` hear of each event, and `show` is handed each life's state at
+    its beginning."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Control:
         begin: Callable[[Journal], AbstractAsyncContextManager[Life]],
         outbox: Outbox,
         door: Door,
+        roster: Roster,
         feeds: Sequence[Feed] = (),
         show: Callable[[World], None] = lambda _world: None,
     ) -> None:
@@ -42,6 +44,7 @@ class Control:
         self._begin = begin
         self._outbox = outbox
         self._door = door
+        self._roster = roster
         self._feeds = feeds
         self._show = show
         self._loaded: Seat[Life] = Seat()
@@ -97,7 +100,8 @@ class Control:
         try:
             world = life.engine.world
             self._outbox.recover(world.open, world.stops)
-            await _greet(life)
+            for served in self._roster:
+                await greet(life.engine, served)
             with self._door.held(life):
                 ready()
                 await asyncio.Event().wait()
@@ -113,21 +117,3 @@ def _stopped(error: OyaError) -> OyaError:
     if isinstance(error, WorldFailed) and not isinstance(error, JournalStopped):
         return JournalStopped(error.message, hint=error.hint, stderr=error.stderr)
     return error
-
-
-async def _greet(life: Life) -> None:
-    """Register the repository and what this daemon works by, and let a queue that was paused look
-    again."""
-    known, policy = life.engine.world.repos.get(life.repo), life.engine.policy
-    now = (life.target, policy.slots, policy.rules)
-    if known is None or (known.target, known.total, known.rules) != now:
-        event = e.RepoRegistered(
-            repo=life.repo,
-            path=str(life.root),
-            target=life.target,
-            slots=policy.slots,
-            rules=policy.rules,
-        )
-        await life.engine.offer(event)
-    if known is not None and (known.queue.paused or known.queue.held):
-        await life.engine.offer(e.QueueResumed(repo=life.repo))

@@ -6,8 +6,10 @@ Knows the tree and its door; who builds them is `bootstrap`'s business.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from oya_vcs.core import events as e
+from oya_vcs.core.ids import RepoId
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.ordering import order
 from oya_vcs.core.queue_words import Word
@@ -19,6 +21,14 @@ from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.queue_words import say
 from oya_vcs.runtime.tree import Tree
 from oya_vcs.runtime.wishes import Told, grant
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of submitted beads: how many were recorded, and what was not, and why."""
+
+    count: int
+    notes: tuple[str, ...]
 
 
 async def granted(door: Door, wish: Wish) -> list[Told]:
@@ -33,12 +43,38 @@ async def heard(door: Door, word: Word) -> str:
     return await door.ask(lambda life: say(life.engine, word))
 
 
-class Daemon:
-    """A running daemon of one repository, over all lives of its engine. Made by `open_daemon`."""
+def in_order(beads: Sequence[BeadSpec]) -> list[BeadSpec]:
+    """The beads, each after what it needs and would rather see first."""
+    by_id = {one.id: one for one in beads}
+    needs = {one.id: [need for need in one.needs if need in by_id] for one in beads}
+    prefers = {one.id: one.prefers for one in beads if one.prefers}
+    return [by_id[one] for one in order(needs, prefers)]
 
-    def __init__(self, tree: Tree, life: Life) -> None:
+
+async def submitted(door: Door, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:
+    """Record beads of a repository that are new or revised, dependencies first, as one step;
+    returns after the fsync. Raises InputInvalid, with nothing recorded, where an id belongs to
+    another repository."""
+    ordered = in_order(beads)
+
+    async def offer(life: Life) -> Taken:
+        intakes = [take_in(life.engine.world, repo, bead) for bead in ordered]
+        events = [intake.event for intake in intakes if intake.event is not None]
+        if events:
+            await life.engine.offer(*events)
+        return Taken(len(events), tuple(intake.note for intake in intakes if intake.note))
+
+    return await door.ask(offer)
+
+
+class Daemon:
+    """A running daemon, over all lives of its engine, and the one repository `repo` that its
+    commands here are about. Made by `open_daemon`."""
+
+    def __init__(self, tree: Tree, life: Life, repo: RepoId) -> None:
         """`life` is the first one."""
         self._tree = tree
+        self._repo = repo
         self._life = life
         self.resumed = life.resumed
         """Effects that an earlier process left open."""
@@ -55,26 +91,11 @@ class Daemon:
         return self._life.engine.world
 
     async def submit(self, beads: Sequence[BeadSpec]) -> int:
-        """Record beads that are new or revised, dependencies first, as one step; returns how many,
-        after the fsync.
-
-        What was not taken up, and why, is in `notes`. Raises InputInvalid, with nothing recorded,
-        where an id belongs to another repository.
-        """
-        by_id = {one.id: one for one in beads}
-        needs = {one.id: [need for need in one.needs if need in by_id] for one in beads}
-        prefers = {one.id: one.prefers for one in beads if one.prefers}
-        ordered = [by_id[one] for one in order(needs, prefers)]
-
-        async def offer(life: Life) -> int:
-            intakes = [take_in(life.engine.world, life.repo, bead) for bead in ordered]
-            self.notes = [intake.note for intake in intakes if intake.note]
-            events = [intake.event for intake in intakes if intake.event is not None]
-            if events:
-                await life.engine.offer(*events)
-            return len(events)
-
-        return await self._tree.door.ask(offer)
+        """As `submitted`, of this repository; returns how many. What was not taken up, and why, is
+        in `notes`."""
+        taken = await submitted(self._tree.door, self._repo, beads)
+        self.notes = list(taken.notes)
+        return taken.count
 
     async def grant(self, wish: Wish) -> list[Told]:
         """As `granted`, at this daemon's door."""
@@ -85,7 +106,7 @@ class Daemon:
 
         async def settle(life: Life) -> World:
             await life.engine.offer(e.Ticked())
-            await life.engine.settled()
+            await life.engine.settled(self._repo)
             return life.engine.world
 
         return await self._tree.door.through(settle)

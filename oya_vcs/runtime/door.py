@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from oya_vcs.core.events import Event
-from oya_vcs.core.ids import RepoId
 from oya_vcs.core.supervision import Fault, fault_of
 from oya_vcs.errors import OyaError
 from oya_vcs.runtime.engine import Engine
@@ -27,13 +25,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """What the daemon is between two starts of its engine: the repository, and that engine.
-    `resumed` effects were open when it began."""
+    """What the daemon is between two starts of its engine: that engine. `resumed` effects of what
+    is worked on were open when it began."""
 
     engine: Engine
-    repo: RepoId
-    root: Path
-    target: str
     resumed: int
 
 

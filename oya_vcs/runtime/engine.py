@@ -15,7 +15,9 @@ from typing import NoReturn
 from oya_vcs.core.decide import advance, react
 from oya_vcs.core.events import Event, Received, Ticked
 from oya_vcs.core.fold import apply
+from oya_vcs.core.ids import RepoId
 from oya_vcs.core.news import is_news
+from oya_vcs.core.policies import Policies, concerned, repo_of
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.standing import touched
 from oya_vcs.core.world import World
@@ -32,6 +34,10 @@ BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeErro
 """What a mistake of ours looks like in the middle of a step: the state may be half changed."""
 
 
+_NOWHERE = RepoId("")
+"""No repository's name: what is about none is judged by no policy's numbers."""
+
+
 class Engine:
     """One writer of one journal. All calls on one event loop."""
 
@@ -41,18 +47,20 @@ class Engine:
         world: World,
         journal: Journal,
         clock: Clock,
-        policy: Policy,
+        policy: Policy | Policies,
         seq: int = 0,
         executor: Executor | None = None,
     ) -> None:
-        """`seq` is the number of the last event in `world`, the journal's last one; `executor` one
-        that outlives this engine, where what it runs is to go on."""
+        """`policy` is that of the one repository that is worked on, or those of several, which may
+        change while the engine runs. `seq` is the number of the last event in `world`, the
+        journal's last one; `executor` one that outlives this engine, where what it runs is to go
+        on."""
         self.world = world
         self._seq = seq
         self._ahead = 0
         """Steps that changed the state and are not with the journal: 0 or 1, unless one broke
         off."""
-        self.policy = policy
+        self.policies = Policies(policy) if isinstance(policy, Policy) else policy
         self.executor = executor or Executor(journal.find)
         """What happens once under a key, in this life and over all lives."""
         self._journal = journal
@@ -155,12 +163,30 @@ class Engine:
             if not isinstance(fact, Ticked):
                 apply(self.world, fact, at_ms)
             events.append(fact)
-            self._decided(react(self.world, fact, at_ms, self.policy), at_ms, events)
-        self._decided(advance(self.world, at_ms, self.policy, events), at_ms, events)
+            policy = self.policies.of(repo_of(self.world, fact) or _NOWHERE)
+            self._decided(react(self.world, fact, at_ms, policy), at_ms, events)
+        self._advance(at_ms, events)
         if all(isinstance(event, Ticked) for event in events):
             events = []
         self._ahead -= not events
         return events
+
+    def _advance(self, at_ms: int, events: list[Event]) -> None:
+        """Start what can be started wherever the events of the step, or what is started, have
+        changed something; time changes something everywhere."""
+        due = concerned(self.world, events)
+        if any(isinstance(event, Ticked) for event in events):
+            for policy in self.policies:
+                due.setdefault(policy.repo, [])
+        while due:
+            repo, about = next(iter(due.items()))
+            del due[repo]
+            seen = len(events)
+            decisions = advance(self.world, at_ms, self.policies.of(repo), about)
+            self._decided(decisions, at_ms, events)
+            for other, more in concerned(self.world, events[seen:]).items():
+                if other != repo:
+                    due.setdefault(other, []).extend(more)
 
     def _decided(self, decisions: Iterator[Event], at_ms: int, events: list[Event]) -> None:
         """Apply each decision before policy is asked for the next."""
@@ -227,22 +253,23 @@ class Engine:
         await self._over.wait()
         raise self._failure or Bug("The engine ended without a reason.")
 
-    async def settled(self) -> None:
-        """Return when nothing more can happen in the policy's repository without a new fact from
-        outside.
+    async def settled(self, here: RepoId | None = None) -> None:
+        """Return when nothing more can happen in a repository (None: the one that is worked on)
+        without a new fact from outside.
 
         Raises what made the engine fail.
         """
-        while not self._quiet():
+        here = here or next(iter(self.policies)).repo
+        while not self._quiet(here):
             self._changed.clear()
             await self._changed.wait()
         if self._failure is not None:
             raise self._failure
 
-    def _quiet(self) -> bool:
+    def _quiet(self, here: RepoId) -> bool:
         if self._failure is not None:
             return True
-        world, here = self.world, self.policy.repo
+        world = self.world
         repo = world.repos.get(here)
         return (
             self._in_flight == 0

@@ -49,7 +49,21 @@ Gate = Callable[[str, Effect], Awaitable[None]]
 For crash tests."""
 
 
-Ask = Callable[[], Awaitable[bool]]
+IsWell = Callable[[Effect], Awaitable[bool]]
+Performers = Callable[[Effect], Performer | None]
+"""Who carries out an effect; None where nobody does so now, and it stays open."""
+
+
+def of_one(repo: RepoId, performers: Iterable[Performer]) -> Performers:
+    """The performers of one repository; what belongs to another is nobody's."""
+    known = {kind: one for one in performers for kind in one.kinds}
+
+    def who(effect: Effect) -> Performer | None:
+        if effect.repo == repo and type(effect) not in known:
+            raise Bug(f"No performer carries out {type(effect).__name__}.")
+        return known[type(effect)] if effect.repo == repo else None
+
+    return who
 
 
 class Phase(Enum):
@@ -66,11 +80,12 @@ class Phase(Enum):
 
 @dataclass(slots=True, eq=False)
 class Carried:
-    """An effect under way, and how far it is. `stop` is why it is to be ended, `cancelled` says
-    that its task was cancelled for that, to end the effect and not the task; `replaced`, that its
-    task was, to be taken up by another."""
+    """An effect under way, by whom, and how far it is. `stop` is why it is to be ended, `cancelled`
+    says that its task was cancelled for that, to end the effect and not the task; `replaced`, that
+    its task was, to be taken up by another."""
 
     effect: Effect
+    performer: Performer
     phase: Phase = Phase.NEW
     stop: Reason | None = None
     cancelled: bool = False
@@ -87,7 +102,7 @@ def as_it_is(outcome: Event) -> Event:
     return outcome
 
 
-async def always_well() -> bool:
+async def always_well(_effect: Effect) -> bool:
     """The disk that never fails."""
     return True
 
@@ -98,23 +113,21 @@ class Outbox:
     def __init__(
         self,
         *,
-        performers: Iterable[Performer],
+        performers: Performers,
         executor: Executor,
         offer: Offer,
         clock: Clock,
-        repo: RepoId,
         gate: Gate = no_gate,
-        is_well: Ask = always_well,
+        is_well: IsWell = always_well,
         clean: Callable[[Event], Event] = as_it_is,
     ) -> None:
-        """`is_well` tells whether the disk is: a failure is not held against an effect while it is
-        not; the effect is probed and tried until it is. `clean` takes secrets out of what an
-        outcome says, before it is recorded."""
-        self._performers = {kind: one for one in performers for kind in one.kinds}
+        """`is_well` tells whether the disk is, and the repository there: a failure is not held
+        against an effect while they are not; the effect is probed and tried until they are. `clean`
+        takes secrets out of what an outcome says, before it is recorded."""
+        self._performers = performers
         self._executor = executor
         self._offer = offer
         self._clock = clock
-        self._repo = repo
         self._gate = gate
         self._is_well = is_well
         self._clean = clean
@@ -122,13 +135,12 @@ class Outbox:
         self._closing = False
 
     def publish(self, rows: Sequence[Recorded]) -> None:
-        """Start what was requested, stop what is to be stopped. What belongs to another repository
-        stays open for its own daemon run."""
+        """Start what was requested, stop what is to be stopped. What nobody carries
+        out now stays open."""
         for row in rows:
             event = row.event
             if isinstance(event, Requested):
-                if event.effect.repo == self._repo:
-                    self._start(event.key, event.effect, begun=False)
+                self._start(event.key, event.effect, begun=False)
             elif isinstance(event, StopRequested):
                 self._stop(event.key, event.reason)
 
@@ -138,11 +150,10 @@ class Outbox:
         """Take up what nobody carries out: each is probed first. Those in `stops` are to be ended,
         and are not done again."""
         for key, effect in open_effects.items():
-            if effect.repo == self._repo:
-                reason = None if stops is None else stops.get(key)
-                self._start(key, effect, begun=True, stop=reason)
-                if reason is not None:
-                    self._stop(key, reason)
+            reason = None if stops is None else stops.get(key)
+            self._start(key, effect, begun=True, stop=reason)
+            if reason is not None:
+                self._stop(key, reason)
 
     @property
     def under_way(self) -> Mapping[Key, Carried]:
@@ -196,12 +207,10 @@ class Outbox:
         return [one.task for one in self._carried.values() if one.task is not None]
 
     def _start(self, key: Key, effect: Effect, *, begun: bool, stop: Reason | None = None) -> None:
-        if type(effect) not in self._performers:
-            message = f"No performer carries out {type(effect).__name__}."
-            raise Bug(message)
-        if self._closing or key in self._carried:
+        performer = self._performers(effect)
+        if performer is None or self._closing or key in self._carried:
             return
-        carried = self._carried[key] = Carried(effect, stop=stop)
+        carried = self._carried[key] = Carried(effect, performer, stop=stop)
         work = partial(self._carry_out, key, carried)
         name = f"{type(effect).__name__} {effect.bead}"
         task = self._executor.begin(key, effect, work, begun=begun, name=name)
@@ -251,15 +260,13 @@ class Outbox:
 
     async def _look(self, key: Key, carried: Carried, *, begun: bool) -> Event | Probe:
         """What is known of an effect before it is done. One that is to be stopped is not done."""
-        effect = carried.effect
-        performer = self._performers[type(effect)]
+        effect, performer = carried.effect, carried.performer
         if carried.stop is not None:
             return await performer.stopped(key, effect, carried.stop) or Probe.UNKNOWN
         return await performer.probe(key, effect) if begun else Probe.ABSENT
 
     async def _outcome(self, key: Key, carried: Carried, *, begun: bool) -> Event:
-        effect = carried.effect
-        performer = self._performers[type(effect)]
+        effect, performer = carried.effect, carried.performer
         tried = 0
         while True:
             carried.phase = Phase.DOING
@@ -282,14 +289,14 @@ class Outbox:
                 carried.phase = Phase.WAITING
                 tried += 1
                 if not error.retryable or tried >= TRIES_MAX:
-                    if await self._is_well():
+                    if await self._is_well(effect):
                         return _failed(key, effect, error.message)
                     await self._clock.sleep(UNWELL_MS)
                     tried = 1
                 await self._clock.sleep(RETRY_MS * 2 ** (tried - 1))
             except Exception as error:
                 carried.phase = Phase.WAITING
-                if isinstance(error, OSError) and not await self._is_well():
+                if isinstance(error, OSError) and not await self._is_well(effect):
                     await self._clock.sleep(UNWELL_MS)
                     continue
                 # Our own fault must not stop the other effects: it is logged, and settles this one.

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from oya_vcs.core.beads import State
 from oya_vcs.core.effects import RunWorker
-from oya_vcs.core.ids import BeadId, Key, WorkspaceName
+from oya_vcs.core.ids import BeadId, Key, RepoId, WorkspaceName
 from oya_vcs.core.reconcile import (
     Action,
     Carrying,
@@ -36,24 +36,12 @@ from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Sight
 from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.outbox import Carried, Outbox, Phase
+from oya_vcs.runtime.roster import Names, Roster, Served
 
 log = logging.getLogger(__name__)
 
 LIST_MS = 60_000
 """How often jj is asked for its workspaces: a call takes 20 ms, and nobody waits for the answer."""
-
-Names = frozenset[WorkspaceName]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eyes:
-    """What looks at the outside. `runs` is asked every second and must be cheap; so is `folders`,
-    the workspaces on disk; `listed`, those that jj knows, now and then. Each may raise
-    WorldFailed."""
-
-    runs: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Sight]]]
-    folders: Callable[[], Awaitable[Names]]
-    listed: Callable[[], Awaitable[Names]]
 
 
 @dataclass(slots=True)
@@ -67,22 +55,51 @@ class _Seen:
 
 
 class Reconciler:
-    """`lease_ms` is the workers'; `say` hears sentences for people. Its `look` is what an actor
-    does with the time that the ticker tells it."""
+    """Looks at every repository of the `roster`, one after the other; `say` hears sentences for
+    people. Its `look` is what an actor does with the time that the ticker tells it."""
+
+    def __init__(
+        self, *, door: Door, outbox: Outbox, roster: Roster, say: Callable[[str], None]
+    ) -> None:
+        self._door = door
+        self._outbox = outbox
+        self._roster = roster
+        self._say = say
+        self._lookouts: dict[RepoId, Lookout] = {}
+
+    async def look(self, at_ms: int) -> list[Action]:
+        """Look once everywhere, and hand on what follows; returns that. An action that fails is
+        logged, and stops no other."""
+        before, self._lookouts = self._lookouts, {}
+        actions: list[Action] = []
+        for served in self._roster:
+            lookout = before.get(served.repo)
+            if lookout is None or lookout.served is not served:
+                lookout = Lookout(
+                    door=self._door, outbox=self._outbox, served=served, say=self._say
+                )
+            self._lookouts[served.repo] = lookout
+            actions += await lookout.look(at_ms)
+        return actions
+
+
+class Lookout:
+    """The same, at one repository, `served` as it is."""
 
     def __init__(
         self,
         *,
         door: Door,
         outbox: Outbox,
-        eyes: Eyes,
-        lease_ms: int,
+        served: Served,
         say: Callable[[str], None],
     ) -> None:
+        self.served = served
         self._door = door
         self._outbox = outbox
-        self._eyes = eyes
-        self._lease_ms = lease_ms
+        self._repo = served.repo
+        self._eyes = served.eyes
+        self._lease_ms = served.lease_ms
         self._say = say
         self._seen: dict[Key, _Seen] = {}
         self._life: Life | None = None
@@ -103,8 +120,8 @@ class Reconciler:
             return []
         world = life.engine.world
         suspects = sorted(self._worked_on) if self._life is life else tuple(world.beads)
-        actions = reconcile(world, life.repo, observed, suspects)
-        self._life, self._worked_on = life, worked_on(world, life.repo)
+        actions = reconcile(world, self._repo, observed, suspects)
+        self._life, self._worked_on = life, worked_on(world, self._repo)
         if any(isinstance(action, TakeUp) for action in actions):
             await life.engine.flush()  # nothing is begun that is in the state and not yet on disk
         doing = [self._hand_on(life, action, at_ms) for action in actions]
@@ -116,12 +133,13 @@ class Reconciler:
         self._told &= {action.name for action in actions if isinstance(action, Report)}
         return actions
 
+    def _ours(self) -> dict[Key, Carried]:
+        """What is under way in this repository."""
+        under_way = self._outbox.under_way.items()
+        return {key: one for key, one in under_way if one.effect.repo == self._repo}
+
     async def _observe(self, at_ms: int, world: World) -> Observed:
-        workers = [
-            key
-            for key, carried in self._outbox.under_way.items()
-            if isinstance(carried.effect, RunWorker)
-        ]
+        workers = [k for k, one in self._ours().items() if isinstance(one.effect, RunWorker)]
         sights: Mapping[Key, Sight] = {}
         folders = listed = before = frozenset[WorkspaceName]()
         try:
@@ -137,7 +155,7 @@ class Reconciler:
             # What is there at two looks in a row is no workspace on its way in or out.
             both, self._listed, self._listed_ms = listed & self._listed, listed, at_ms
         carried = {}
-        for key, one in self._outbox.under_way.items():
+        for key, one in self._ours().items():
             bead = world.beads.get(one.effect.bead)
             paused = bead is not None and bead.state is State.PAUSED
             carried[key] = self._carrying(key, one, sights.get(key), at_ms, paused=paused)

@@ -9,7 +9,7 @@ Must not know jj or the disk. An error of the world costs this turn at most.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from oya_vcs.core import leftovers
 from oya_vcs.core.events import WorkspaceDiscarded, WorkspaceSwept
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 EVERY_MS = 3_600_000
 """Between two looks (D4)."""
+PAUSE_MS = 10_000
+"""Between two looks whether there is a new place, or a look is due at one."""
 COUNT_MAX = 20
 """Removals at one look: a fault in the judgement cannot empty a home at once."""
 
@@ -34,18 +36,27 @@ State = Callable[[], Awaitable[World]]
 """The state of now, whichever life has it."""
 
 
-async def sweep(*, state: State, repo: RepoId, site: Site, offer: Offer, clock: Clock) -> None:
-    """Look now and every hour, until cancelled. Raises what the engine does where it has failed."""
+Places = Callable[[], Iterable[tuple[RepoId, Site]]]
+"""The repositories that are worked on now, and where their workspaces stand."""
+
+
+async def sweep(*, state: State, places: Places, offer: Offer, clock: Clock) -> None:
+    """Look at each place as soon as there is one and every hour, until cancelled. Raises what the
+    engine does where it has failed."""
+    looked_ms: dict[RepoId, int] = {}
     while True:
-        try:
-            await look(
-                world=await state(), repo=repo, site=site, offer=offer, now_ms=clock.now_ms()
-            )
-        except JournalStopped:
-            raise
-        except (WorldFailed, OSError) as error:
-            log.warning("The sweep of workspaces met: %s", error)
-        await clock.sleep(EVERY_MS)
+        for repo, site in places():
+            now_ms = clock.now_ms()
+            if 0 <= now_ms - looked_ms.get(repo, -EVERY_MS) < EVERY_MS:
+                continue
+            looked_ms[repo] = now_ms
+            try:
+                await look(world=await state(), repo=repo, site=site, offer=offer, now_ms=now_ms)
+            except JournalStopped:
+                raise
+            except (WorldFailed, OSError) as error:
+                log.warning("The sweep of workspaces met: %s", error)
+        await clock.sleep(PAUSE_MS)
 
 
 async def look(*, world: World, repo: RepoId, site: Site, offer: Offer, now_ms: int) -> None:

@@ -45,4 +45,7 @@ class Ticker:
 
     def _is_due(self, now_ms: int) -> bool:
         life = self._door.now
-        return life is not None and is_due(life.engine.world, life.engine.policy, now_ms)
+        if life is None:
+            return False
+        world = life.engine.world
+        return any(is_due(world, policy, now_ms) for policy in life.engine.policies)

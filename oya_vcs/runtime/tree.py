@@ -14,27 +14,27 @@ Puts the parts together by their ports; which journal, which performers is `boot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from oya_vcs.core.events import Event
-from oya_vcs.core.ids import RepoId
 from oya_vcs.core.reconcile import Action
 from oya_vcs.core.supervision import Limits, Node, Strategy
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug, Stopped
-from oya_vcs.ports import Clock, Feed, Journal, Performer, Recorded
+from oya_vcs.ports import Clock, Feed, Journal, Recorded
 from oya_vcs.runtime.actor import Actor
 from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.control import Control
 from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.executor import Executor
-from oya_vcs.runtime.outbox import Ask, Gate, Outbox, always_well, as_it_is, no_gate
-from oya_vcs.runtime.reconcile import Eyes, Reconciler
+from oya_vcs.runtime.outbox import Gate, IsWell, Outbox, always_well, as_it_is, no_gate
+from oya_vcs.runtime.reconcile import Reconciler
 from oya_vcs.runtime.record import Record
+from oya_vcs.runtime.roster import Roster
 from oya_vcs.runtime.supervisor import Child, Supervisor
 from oya_vcs.runtime.ticker import Ticker
 
@@ -46,7 +46,8 @@ EDGES_STOP_MS = 30_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a tree is made of. `begin` makes an engine's life from a journal and the executor;
+    """What a tree is made of. `begin` makes an engine's life from a journal and the executor,
+    on the policies of the `roster`;
     `ask` raises WorldFailed while the disk is not well; `kill` ends programs that do not listen;
     `edges` are further children there."""
 
@@ -56,14 +57,11 @@ class Parts:
     ask: Callable[[], Awaitable[None]]
     begin: Callable[[Journal, Executor], AbstractAsyncContextManager[Life]]
     checkpointer: Checkpointer
-    performers: Iterable[Performer]
-    repo: RepoId
-    eyes: Eyes
-    lease_ms: int
+    roster: Roster
     kill: Callable[[], Awaitable[None]] | None = None
     feeds: Sequence[Feed] = ()
     gate: Gate = no_gate
-    is_well: Ask = always_well
+    is_well: IsWell = always_well
     clean: Callable[[Event], Event] = as_it_is
     show: Callable[[World], None] = lambda _world: None
     edges: Callable[[Door], Sequence[Child]] = lambda _door: ()
@@ -83,11 +81,10 @@ class Tree:
         self._record = Record(open_journal=parts.open_journal, ask=parts.ask, clock=clock, say=say)
         self._executor = Executor(self._find, spawn=self._edges.adopt)
         self._outbox = Outbox(
-            performers=parts.performers,
+            performers=parts.roster.performer_of,
             executor=self._executor,
             offer=self.door.offer,
             clock=clock,
-            repo=parts.repo,
             gate=parts.gate,
             is_well=parts.is_well,
             clean=parts.clean,
@@ -95,8 +92,7 @@ class Tree:
         reconciler = Reconciler(
             door=self.door,
             outbox=self._outbox,
-            eyes=parts.eyes,
-            lease_ms=parts.lease_ms,
+            roster=parts.roster,
             say=say,
         )
         self._looks: Actor[int, list[Action]] = Actor("reconciler", reconciler.look)
@@ -135,6 +131,7 @@ class Tree:
             begin=lambda journal: parts.begin(journal, self._executor),
             outbox=self._outbox,
             door=self.door,
+            roster=parts.roster,
             feeds=parts.feeds,
             show=parts.show,
         )
@@ -154,6 +151,18 @@ class Tree:
     def nodes(self) -> Node:
         """The whole tree as it is now."""
         return self._universe.tree()
+
+    async def unless_fallen(self, coming: Coroutine[Any, Any, Any]) -> None:
+        """Return when what is waited for has come. Raises what the tree falls of meanwhile."""
+        waiting = asyncio.ensure_future(coming)
+        fallen = asyncio.ensure_future(self.door.closed())
+        try:
+            await asyncio.wait({waiting, fallen}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                await fallen
+        finally:
+            waiting.cancel()
+            fallen.cancel()
 
     async def __aenter__(self) -> Self:
         running = asyncio.create_task(self._universe.run(self._up.set), name="universe")

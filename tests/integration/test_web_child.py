@@ -55,7 +55,7 @@ class Daemon:
         self.journal = MemoryJournal()
         policy = Policy(repo=REPO, slots=1, attempts_max=1, backoff_ms=1)
         engine = Engine(world=World(), journal=self.journal, clock=ManualClock(), policy=policy)
-        self.life = Life(engine=engine, repo=REPO, root=Path(), target="main", resumed=0)
+        self.life = Life(engine=engine, resumed=0)
         self.door = Door()
 
     def events(self) -> list[e.Event]:

@@ -19,7 +19,7 @@ from oya_vcs.journal.disk import require_well
 from oya_vcs.journal.replay import replay
 from oya_vcs.ports import Probe
 from oya_vcs.runtime.engine import UNACKNOWLEDGED_MAX, Engine
-from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.outbox import Outbox, of_one
 from tests.daemons import REPO
 from tests.histories import History
 
@@ -103,7 +103,7 @@ class Unwell:
         """Never asked."""
         raise AssertionError(effect)
 
-    async def is_well(self) -> bool:
+    async def is_well(self, _effect: Effect) -> bool:
         """What the disk is asked."""
         return self.calls > self.bad
 
@@ -123,11 +123,10 @@ async def test_an_effect_does_not_fail_because_the_disk_is_full(error: Exception
         offered.append(event)
 
     outbox = Outbox(
-        performers=[performer],
+        performers=of_one(effect.repo, [performer]),
         executor=engine.executor,
         offer=offer,
         clock=ManualClock(),
-        repo=effect.repo,
         is_well=performer.is_well,
     )
     outbox.recover({key: effect})

@@ -6,7 +6,7 @@ import pytest
 
 from oya_vcs.core import events as e
 from oya_vcs.errors import JournalCorrupt, JournalStopped, Stopped, WorldFailed
-from tests.daemons import spec
+from tests.daemons import REPO, spec
 from tests.trees import House, nodes
 
 BEADS = [spec("a"), spec("b", "a"), spec("c"), spec("d", "b", "c")]
@@ -120,9 +120,7 @@ async def test_the_waiting_can_be_ended() -> None:
     async with house.daemon() as daemon:
         house.journals[-1].fill()
         with pytest.raises(JournalStopped):
-            await house.engines[-1].offer(
-                e.Ticked(), e.QueueResumed(repo=house.engines[-1].policy.repo)
-            )
+            await house.engines[-1].offer(e.Ticked(), e.QueueResumed(repo=REPO))
         await house.clock.until(lambda: house.looks > 2)
         before = house.clock.now_ms()
     assert house.clock.now_ms() - before < 10_000

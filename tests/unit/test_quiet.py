@@ -7,7 +7,7 @@ import logging
 from functools import partial
 
 from oya_vcs.adapters.clock import ManualClock
-from oya_vcs.adapters.reaper.quiet import cleaned, quiet
+from oya_vcs.adapters.reaper.quiet import Hidden, cleaned, quiet
 from oya_vcs.adapters.reaper.redaction import literals
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
@@ -15,7 +15,7 @@ from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId
 from oya_vcs.errors import WorldFailed
 from oya_vcs.ports import Probe, Recorded, Report
 from oya_vcs.runtime.executor import Executor
-from oya_vcs.runtime.outbox import Outbox
+from oya_vcs.runtime.outbox import Outbox, of_one
 
 SECRETS = literals(["hunter2!"])
 SAID = "fatal: https://bob:hunter3@host/x: hunter2! refused"
@@ -50,11 +50,10 @@ async def test_what_an_effect_says_is_recorded_without_secrets() -> None:
         return None
 
     outbox = Outbox(
-        performers=[Refusing()],
+        performers=of_one(RepoId("repo"), [Refusing()]),
         executor=Executor(find),
         offer=offer,
         clock=ManualClock(),
-        repo=RepoId("repo"),
         clean=partial(cleaned, SECRETS),
     )
     effect = f.OpenChange(
@@ -91,7 +90,7 @@ def test_the_log_holds_no_secret() -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     try:
-        with quiet(SECRETS):
+        with quiet(Hidden(["hunter2!"])):
             root.error("refused %s", "hunter2!", exc_info=WorldFailed(SAID))
     finally:
         root.removeHandler(handler)

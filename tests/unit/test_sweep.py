@@ -128,7 +128,7 @@ async def test_it_looks_at_once_and_every_hour_whatever_the_world_says() -> None
 
     place.looked = looked
     running = asyncio.create_task(
-        sweep(state=state, repo=REPO, site=place, offer=record.offer, clock=clock)
+        sweep(state=state, places=lambda: [(REPO, place)], offer=record.offer, clock=clock)
     )
     async with asyncio.timeout(30):
         await third.wait()

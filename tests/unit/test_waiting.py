@@ -19,7 +19,7 @@ from oya_vcs.errors import GaveUp, Stopped, WorldFailed
 from oya_vcs.ports import Journal, Sight
 from oya_vcs.runtime.actor import Actor
 from oya_vcs.runtime.executor import Executor
-from oya_vcs.runtime.reconcile import Eyes
+from oya_vcs.runtime.roster import Eyes
 from oya_vcs.runtime.seat import Seat
 from oya_vcs.runtime.supervisor import Child, Supervisor
 from oya_vcs.runtime.tree import Tree
@@ -215,7 +215,9 @@ async def test_what_begins_while_the_tree_falls_is_gone_with_it() -> None:
 
     house.edges = [Child(name="socket", run=socket)]
     parts = house.parts()
-    tree = Tree(replace(parts, eyes=Eyes(runs=slow, folders=house.on_disk, listed=house.on_disk)))
+    eyes = Eyes(runs=slow, folders=house.on_disk, listed=house.on_disk)
+    house.roster.serve(replace(next(iter(house.roster)), eyes=eyes))
+    tree = Tree(parts)
 
     async def live() -> None:
         async with tree:

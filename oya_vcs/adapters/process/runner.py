@@ -64,12 +64,12 @@ class _Reaper:
 
 class ReaperRunner:
     """`ports.Runner` on real processes. `runs` holds the runs' folders; `clock` dates outcomes;
-    `secrets` are values that no log may hold."""
+    `secrets` are values that no log may hold; the list may grow."""
 
     def __init__(self, runs: Path, clock: Clock, secrets: Sequence[str] = ()) -> None:
         self._runs = runs
         self._clock = clock
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
         self._live: set[Key] = set()
         self._frost = Frost(clock)
 

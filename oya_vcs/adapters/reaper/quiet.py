@@ -6,12 +6,12 @@ The one module here that the reaper does not load. Must not know where the secre
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar
 
-from oya_vcs.adapters.reaper.redaction import redact
+from oya_vcs.adapters.reaper.redaction import literals, redact
 
 TEXTS = ("detail", "message")
 """The fields of an outcome that hold what a program or a person said."""
@@ -28,12 +28,27 @@ def cleaned(secrets: tuple[bytes, ...], outcome: Said) -> Said:
     return replace(outcome, **texts)
 
 
+class Hidden:
+    """The secrets of a process: they may become more while it runs, and never less."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self.values: list[str] = []
+        """What no log and no record may hold. Whoever keeps the list sees it grow."""
+        self.literals: tuple[bytes, ...] = ()
+        self.add(values)
+
+    def add(self, values: Iterable[str]) -> None:
+        """Hide these, too."""
+        self.values += [value for value in values if value not in self.values]
+        self.literals = literals(self.values)
+
+
 @contextmanager
-def quiet(secrets: tuple[bytes, ...]) -> Iterator[None]:
+def quiet(hidden: Hidden) -> Iterator[None]:
     """While the block runs, what this process logs holds no secret."""
     before = [(handler, handler.formatter) for handler in logging.getLogger().handlers]
     for handler, formatter in before:
-        handler.setFormatter(_Quiet(formatter or logging.Formatter(), secrets))
+        handler.setFormatter(_Quiet(formatter or logging.Formatter(), hidden))
     try:
         yield
     finally:
@@ -44,11 +59,11 @@ def quiet(secrets: tuple[bytes, ...]) -> Iterator[None]:
 class _Quiet(logging.Formatter):
     """Another formatter's lines without secrets."""
 
-    def __init__(self, inner: logging.Formatter, secrets: tuple[bytes, ...]) -> None:
+    def __init__(self, inner: logging.Formatter, hidden: Hidden) -> None:
         super().__init__()
         self._inner = inner
-        self._secrets = secrets
+        self._hidden = hidden
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole record: message, arguments and traceback."""
-        return redact(self._inner.format(record), self._secrets)
+        return redact(self._inner.format(record), self._hidden.literals)

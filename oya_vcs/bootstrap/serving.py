@@ -1,0 +1,67 @@
+"""From a plan to a repository that is worked on: its performers, on what all repositories of one
+daemon share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.jj import JjRepository, open_repository
+from oya_vcs.adapters.process import ReaperRunner
+from oya_vcs.adapters.reaper.quiet import Hidden
+from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
+from oya_vcs.bootstrap.plan import Plan
+from oya_vcs.config import Home
+from oya_vcs.core.ids import RepoId
+from oya_vcs.runtime.roster import Eyes, Served
+
+if TYPE_CHECKING:
+    from oya_vcs.bootstrap.github import Hub
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What the repositories of one daemon share: its home, who runs its programs, and what is to be
+    hidden. A repository that is planned anew keeps its lock, and its place in the line for it."""
+
+    home: Home
+    hidden: Hidden = field(default_factory=Hidden)
+    runner: ReaperRunner = field(init=False)
+    repositories: dict[RepoId, JjRepository] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.runner = ReaperRunner(self.home.runs, SystemClock(), self.hidden.values)
+
+    async def repository(self, plan: Plan) -> JjRepository:
+        """The plan's repository; our own workspace of it is made where there is none. Raises
+        WorldFailed where jj cannot."""
+        repository = self.repositories.get(plan.repo)
+        if repository is None:
+            repository = await open_repository(
+                plan.root, workspaces=self.home.workspaces, programs=plan.programs
+            )
+        await repository.prepare()
+        self.repositories[plan.repo] = repository
+        return repository
+
+    async def serve(self, plan: Plan, hub: Hub | None = None) -> Served:
+        """Everything that working on the plan's repository takes; `hub` is GitHub, where its
+        changes are pull requests there. Raises WorldFailed where jj cannot."""
+        self.hidden.add(plan.secrets)
+        repository = await self.repository(plan)
+        spaces = spaces_of(plan, repository)
+        return Served(
+            root=plan.root,
+            target=plan.config.repo.target,
+            policy=plan.policy,
+            performers=(
+                spaces,
+                setup_of(plan, self.runner),
+                workers_of(plan, self.runner),
+                await forge_of(plan, repository, self.runner, hub),
+            ),
+            eyes=Eyes(runs=self.runner.sights, folders=spaces.folders, listed=spaces.listed),
+            lease_ms=plan.config.worker.lease_ms,
+            site=spaces,
+        )

@@ -29,7 +29,6 @@ from oya_vcs.config import (
     Home,
     LogsConfig,
 )
-from oya_vcs.core.effects import Effect
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
@@ -177,7 +176,7 @@ def parts_of(frame: Frame) -> Parts:
         checkpointer=checkpointer,
         roster=frame.roster,
         kill=shop.runner.kill,
-        is_well=partial(_is_well, home, frame.roster),
+        is_well=partial(_is_well, home),
         clean=lambda outcome: cleaned(shop.hidden.literals, outcome),
         edges=lambda door: [
             Child(name="socket", run=partial(_hear, home, frame.answers, frame.say)),
@@ -268,11 +267,9 @@ def read_record(home: Home) -> Restored:
         return restore(reader, home.checkpoints)
 
 
-async def _is_well(home: Home, roster: Roster, effect: Effect) -> bool:
-    """Whether the home's disk is well, and the effect's repository is there."""
-    served = roster.of(effect.repo)
+async def _is_well(home: Home) -> bool:
     try:
         await asyncio.to_thread(require_well, home.root)
     except WorldFailed:
         return False
-    return served is not None and await asyncio.to_thread((served.root / ".jj").is_dir)
+    return True

@@ -49,7 +49,7 @@ Gate = Callable[[str, Effect], Awaitable[None]]
 For crash tests."""
 
 
-IsWell = Callable[[Effect], Awaitable[bool]]
+Ask = Callable[[], Awaitable[bool]]
 Performers = Callable[[Effect], Performer | None]
 """Who carries out an effect; None where nobody does so now, and it stays open."""
 
@@ -102,7 +102,7 @@ def as_it_is(outcome: Event) -> Event:
     return outcome
 
 
-async def always_well(_effect: Effect) -> bool:
+async def always_well() -> bool:
     """The disk that never fails."""
     return True
 
@@ -118,12 +118,12 @@ class Outbox:
         offer: Offer,
         clock: Clock,
         gate: Gate = no_gate,
-        is_well: IsWell = always_well,
+        is_well: Ask = always_well,
         clean: Callable[[Event], Event] = as_it_is,
     ) -> None:
-        """`is_well` tells whether the disk is, and the repository there: a failure is not held
-        against an effect while they are not; the effect is probed and tried until they are. `clean`
-        takes secrets out of what an outcome says, before it is recorded."""
+        """`is_well` tells whether the disk is: a failure is not held against an effect while it is
+        not; the effect is probed and tried until it is. `clean` takes secrets out of what an
+        outcome says, before it is recorded."""
         self._performers = performers
         self._executor = executor
         self._offer = offer
@@ -289,14 +289,14 @@ class Outbox:
                 carried.phase = Phase.WAITING
                 tried += 1
                 if not error.retryable or tried >= TRIES_MAX:
-                    if await self._is_well(effect):
+                    if await self._is_well():
                         return _failed(key, effect, error.message)
                     await self._clock.sleep(UNWELL_MS)
                     tried = 1
                 await self._clock.sleep(RETRY_MS * 2 ** (tried - 1))
             except Exception as error:
                 carried.phase = Phase.WAITING
-                if isinstance(error, OSError) and not await self._is_well(effect):
+                if isinstance(error, OSError) and not await self._is_well():
                     await self._clock.sleep(UNWELL_MS)
                     continue
                 # Our own fault must not stop the other effects: it is logged, and settles this one.

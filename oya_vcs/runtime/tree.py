@@ -14,11 +14,11 @@ Puts the parts together by their ports; which journal, which performers is `boot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from oya_vcs.core.events import Event
 from oya_vcs.core.reconcile import Action
@@ -31,7 +31,7 @@ from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.control import Control
 from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.executor import Executor
-from oya_vcs.runtime.outbox import Gate, IsWell, Outbox, always_well, as_it_is, no_gate
+from oya_vcs.runtime.outbox import Ask, Gate, Outbox, always_well, as_it_is, no_gate
 from oya_vcs.runtime.reconcile import Reconciler
 from oya_vcs.runtime.record import Record
 from oya_vcs.runtime.roster import Roster
@@ -61,7 +61,7 @@ class Parts:
     kill: Callable[[], Awaitable[None]] | None = None
     feeds: Sequence[Feed] = ()
     gate: Gate = no_gate
-    is_well: IsWell = always_well
+    is_well: Ask = always_well
     clean: Callable[[Event], Event] = as_it_is
     show: Callable[[World], None] = lambda _world: None
     edges: Callable[[Door], Sequence[Child]] = lambda _door: ()
@@ -151,18 +151,6 @@ class Tree:
     def nodes(self) -> Node:
         """The whole tree as it is now."""
         return self._universe.tree()
-
-    async def unless_fallen(self, coming: Coroutine[Any, Any, Any]) -> None:
-        """Return when what is waited for has come. Raises what the tree falls of meanwhile."""
-        waiting = asyncio.ensure_future(coming)
-        fallen = asyncio.ensure_future(self.door.closed())
-        try:
-            await asyncio.wait({waiting, fallen}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                await fallen
-        finally:
-            waiting.cancel()
-            fallen.cancel()
 
     async def __aenter__(self) -> Self:
         running = asyncio.create_task(self._universe.run(self._up.set), name="universe")

@@ -103,7 +103,7 @@ class Unwell:
         """Never asked."""
         raise AssertionError(effect)
 
-    async def is_well(self, _effect: Effect) -> bool:
+    async def is_well(self) -> bool:
         """What the disk is asked."""
         return self.calls > self.bad
 

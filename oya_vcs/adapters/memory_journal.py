@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from oya_vcs.core.beads import State
@@ -126,3 +127,12 @@ class MemoryJournal:
             needs = self.beads[row.id].needs if row.needs is None else row.needs
             left = () if row.id in landed else (one for one in needs or () if one not in landed)
             self.beads[row.id] = row._replace(needs=tuple(left), new=True)
+        if landed:
+            self._wait_no_more(landed)
+
+    def _wait_no_more(self, landed: AbstractSet[BeadId]) -> None:
+        """Take what landed out of the needs of all that waited for it."""
+        beads = self.beads or {}
+        for row in [one for one in beads.values() if not landed.isdisjoint(one.needs or ())]:
+            left = tuple(need for need in row.needs or () if need not in landed)
+            beads[row.id] = row._replace(waits=len(left), needs=left)

@@ -19,7 +19,8 @@ from oya_vcs.core.world import World
 class BeadRow(NamedTuple):
     """One bead. `needs` are those that have not landed, and `waits` is their number; `since_ms`
     (Unix time) is when `state` began. `needs` None: as they were, less what landed since; `new`:
-    there was no bead of this id before."""
+    there was no bead of this id before. Where `state` is landed, every bead that has this one among
+    its needs has one need less, without a row that says so."""
 
     id: BeadId
     repo: RepoId
@@ -38,11 +39,13 @@ _NAMES = {state: str(state.value) for state in State}
 
 
 def touched(world: World, events: Iterable[e.Event]) -> list[BeadRow]:
-    """The rows that the events changed, read from the world to which all of them were applied.
+    """The rows that the events changed, read from the world to which all of them were applied. A
+    bead that still waits for others when one that it needs has landed has none (`BeadRow`).
 
     Costs the beads that the events name, and the out-degree of those that landed.
     """
     changed: dict[BeadId, type[e.Event]] = {}
+    waiting = world.graph.waiting
     for event in events:
         kind = type(event)
         if kind not in _MOVES:
@@ -52,7 +55,8 @@ def touched(world: World, events: Iterable[e.Event]) -> list[BeadRow]:
             changed[bead] = kind
         if kind in _LANDS:
             for dependent in world.graph.dependents(bead):
-                changed.setdefault(dependent, kind)
+                if not waiting(dependent):
+                    changed.setdefault(dependent, kind)
     return [_row(world, bead, kind) for bead, kind in changed.items()]
 
 

@@ -61,6 +61,10 @@ _KEEP = (
     "DELETE FROM needs WHERE bead IN (SELECT value FROM json_each(:rows, '$[1]'))",
     """INSERT OR IGNORE INTO needs SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
     FROM json_each(:rows, '$[2]')""",
+    """UPDATE beads SET waits = (SELECT count(*) FROM needs WHERE bead = beads.id
+    AND need NOT IN (SELECT value FROM json_each(:rows, '$[3]')))
+    WHERE id IN (SELECT bead FROM needs WHERE need IN
+    (SELECT value FROM json_each(:rows, '$[3]')))""",
     "DELETE FROM needs WHERE need IN (SELECT value FROM json_each(:rows, '$[3]'))",
 )
 """What brings the tables to a `payload`, each statement at the cost of what it changes."""
@@ -96,7 +100,7 @@ def make(connection: Connection) -> None:
 def keep(connection: Connection, rows: Iterable[BeadRow]) -> None:
     """Write the rows in the open transaction; of several for one bead the last one counts.
 
-    Costs the rows, their needs, and the out-degree of beads that landed.
+    Costs the rows, their needs, and the dependents of beads that landed with what they need.
     """
     given = {"rows": payload(rows)}
     for statement in _KEEP:

@@ -33,6 +33,9 @@ _TRAILER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ATTRIBUTION = re.compile(r"[\w-]+-by", re.IGNORECASE)
+_PLAIN = re.compile(rf"(?:[A-Za-z0-9 ,.;?!'\"()/_+=]|-(?![-0-9])){{0,{TEXT_MAX}}}")
+"""Text in which nothing of all that can stand: no bracket, colon, `@`, `#` or `*`, and no hyphen
+where a comment, a divider or an issue of another tracker might be. Most titles are like that."""
 _DIVIDER = re.compile(r"^---", re.MULTILINE)
 """Where git, told nothing else, lets a patch begin and the message end."""
 
@@ -44,6 +47,10 @@ def neutral(text: str, *, attribution: bool = False) -> str:
     Doing it again changes nothing. `attribution` leaves `Co-authored-by:` and its like, which are
     the author's to give in a commit of their own.
     """
+    return text if _PLAIN.fullmatch(text) else _disarmed(text, attribution=attribution)
+
+
+def _disarmed(text: str, *, attribution: bool) -> str:
     text = _printable(text.replace("\r\n", "\n").replace("\r", "\n"))[:TEXT_MAX]
     text = _uncommented(text).replace("<!--", "<! --").replace("-->", "- ->")
     text = _SKIP.sub(lambda found: f"({(found[1] or found[2]).strip()})", text)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from oya_vcs.core.ids import BeadId, ChangeId
 from oya_vcs.core.neutral import (
+    _PLAIN,
     TEXT_MAX,
+    _disarmed,
     neutral,
     rebased_message,
     squashed_message,
@@ -146,3 +148,26 @@ def test_our_trailers_are_told_from_other_last_paragraphs() -> None:
     assert trailers_of("S\n\nOya-Change: a\nOya-Bead: b\n") == "Oya-Change: a\nOya-Bead: b\n"
     assert trailers_of("S\n\nOya-Change: a\nSigned-off-by: b\n") == ""
     assert trailers_of("S\n") == ""
+
+
+@given(
+    TEXTS
+    | st.text("aZ0 ,.;?!'\"()/_+=-\n", max_size=40)
+    | st.lists(st.sampled_from(["fixes", "JIRA", "GH", "-", "7", "by", " ", "skip", "("])).map(
+        "".join
+    )
+)
+@example("Split the reader in two: see the well-known case, part 2 (of 3)")
+@example("Split the reader in two, see the well-known case, part 2 (of 3)")
+@example("a" * TEXT_MAX)
+@example("a" * (TEXT_MAX + 1))
+def test_plain_text_needs_no_second_look(text: str) -> None:
+    """What is let through at a glance is what all the rules together leave as it is."""
+    for attribution in (False, True):
+        assert neutral(text, attribution=attribution) == _disarmed(text, attribution=attribution)
+
+
+@pytest.mark.parametrize("text", ["Do n123", "Split the well-known reader in two (again)."])
+def test_most_titles_are_plain(text: str) -> None:
+    """They cost one look."""
+    assert _PLAIN.fullmatch(text)

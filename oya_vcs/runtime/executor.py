@@ -37,6 +37,9 @@ SHOWN_MAX = 200
 Find = Callable[[str], Awaitable[Recorded | None]]
 """The event with a unique key, from the record: `Journal.find`."""
 
+Ended = Callable[[asyncio.Task[Event]], None]
+"""Called with a task that is over, however it ended."""
+
 
 class Spawn(Protocol):
     """Runs what is under way: `asyncio.create_task`, or `Supervisor.adopt`."""
@@ -100,10 +103,17 @@ class Executor:
             raise Stopped(f"What the key {key!r} is for was stopped before its end.") from None
 
     def begin(
-        self, key: str, given: object, work: Work, *, begun: bool | None = None, name: str = ""
+        self,
+        key: str,
+        given: object,
+        work: Work,
+        *,
+        begun: bool | None = None,
+        name: str = "",
+        ended: Ended | None = None,
     ) -> asyncio.Task[Event]:
         """The task that gives the outcome, as `execute` does, or the one under way. `name` is for
-        people.
+        people; `ended` is called when the task is over and its key is free.
 
         `begun` is for a caller that knows from the record that the key is open: whether an earlier
         life may have begun it. None asks the record. Whoever cancels the task cancels it for all.
@@ -111,15 +121,19 @@ class Executor:
         under_way = self._running.get(key)
         if under_way is not None:
             _require_same(key, under_way[0], given)
+            if ended is not None:
+                under_way[1].add_done_callback(ended)
             return under_way[1]
         run = self._run(key, given, work, begun=begun)
         task = self._spawn(run, name=name or f"key {key}")
         self._running[key] = (given, task)
-        task.add_done_callback(partial(self._ended, key))
+        task.add_done_callback(partial(self._ended, key, ended))
         return task
 
-    def _ended(self, key: str, _task: asyncio.Task[Event]) -> None:
+    def _ended(self, key: str, ended: Ended | None, task: asyncio.Task[Event]) -> None:
         del self._running[key]
+        if ended is not None:
+            ended(task)
 
     async def _run(self, key: str, given: object, work: Work, *, begun: bool | None) -> Event:
         past = self._recall(key)

@@ -213,9 +213,10 @@ class Outbox:
         carried = self._carried[key] = Carried(effect, performer, stop=stop)
         work = partial(self._carry_out, key, carried)
         name = f"{type(effect).__name__} {effect.bead}"
-        task = self._executor.begin(key, effect, work, begun=begun, name=name)
-        carried.task = task
-        task.add_done_callback(partial(self._ended, key, carried))
+        ended = partial(self._ended, key, carried)
+        carried.task = self._executor.begin(
+            key, effect, work, begun=begun, name=name, ended=ended
+        )
 
     def _stop(self, key: Key, reason: Reason) -> None:
         carried = self._carried.get(key)

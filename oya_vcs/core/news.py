@@ -19,7 +19,7 @@ def is_news(world: World, fact: e.Event) -> bool:
         return fact.key in world.open
     if isinstance(fact, e.WorkerSpawned):
         return fact.run in world.open
-    if isinstance(fact, e.PullSeen | e.CommentSeen | e.ReviewSeen):
+    if isinstance(fact, (e.PullSeen, e.CommentSeen, e.ReviewSeen)):
         known = fact.repo in world.repos
         return known and is_news_of(world.pulls.get(pull_key(fact.repo, fact.number)), fact)
     return True

@@ -71,7 +71,7 @@ def overdue(world: World, policy: Policy, now_ms: int) -> Bead | None:
     """A ready bead that insists on its slot and has waited for it for as long as it may; asked when
     there is nothing to `choose`."""
     repo = world.repos.get(policy.repo)
-    if repo is None or repo.queue.paused:
+    if repo is None or repo.queue.paused or not repo.ready:
         return None
     bead = line_of(world, repo, policy).overdue(now_ms)
     return None if bead is None else world.bead(bead)

@@ -157,25 +157,28 @@ class Engine:
     def _decide(self, facts: Sequence[Event], at_ms: int) -> list[Event]:
         self._ahead += 1
         events: list[Event] = []
+        ticks = 0
         for fact in facts:
             if not is_news(self.world, fact):
                 continue
-            if not isinstance(fact, Ticked):
+            if isinstance(fact, Ticked):
+                ticks += 1
+            else:
                 apply(self.world, fact, at_ms)
             events.append(fact)
             policy = self.policies.of(repo_of(self.world, fact) or _NOWHERE)
             self._decided(react(self.world, fact, at_ms, policy), at_ms, events)
-        self._advance(at_ms, events)
-        if all(isinstance(event, Ticked) for event in events):
+        self._advance(at_ms, events, ticked=ticks > 0)
+        if len(events) == ticks:
             events = []
         self._ahead -= not events
         return events
 
-    def _advance(self, at_ms: int, events: list[Event]) -> None:
+    def _advance(self, at_ms: int, events: list[Event], *, ticked: bool) -> None:
         """Start what can be started wherever the events of the step, or what is started, have
         changed something; time changes something everywhere."""
         due = concerned(self.world, events)
-        if any(isinstance(event, Ticked) for event in events):
+        if ticked:
             for policy in self.policies:
                 due.setdefault(policy.repo, [])
         while due:
@@ -184,6 +187,8 @@ class Engine:
             seen = len(events)
             decisions = advance(self.world, at_ms, self.policies.of(repo), about)
             self._decided(decisions, at_ms, events)
+            if len(events) == seen:
+                continue
             for other, more in concerned(self.world, events[seen:]).items():
                 if other != repo:
                     due.setdefault(other, []).extend(more)

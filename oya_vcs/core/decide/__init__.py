@@ -9,6 +9,7 @@ the same decisions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
@@ -34,11 +35,9 @@ def react(world: World, fact: e.Event, at_ms: int, policy: Policy) -> Decisions:
         and isinstance(fact, e.Outcome)
         and wishes.is_being_cancelled(world, fact)
     ):
-        yield from wishes.end(world, world.bead(fact.bead))
-        return
-    handler = _RULES.get(type(fact))
-    if handler is not None:
-        yield from handler(world, fact, at_ms, policy)
+        return wishes.end(world, world.bead(fact.bead))
+    handler = _RULES.get(kind)
+    return iter(()) if handler is None else handler(world, fact, at_ms, policy)
 
 
 def advance(world: World, at_ms: int, policy: Policy, events: Iterable[e.Event] = ()) -> Decisions:
@@ -49,8 +48,13 @@ def advance(world: World, at_ms: int, policy: Policy, events: Iterable[e.Event] 
     As with `react`, the caller applies each decision before it takes the next one.
     """
     if policy.idle:
-        return
-    about = list(events) if world.pulls else []
+        return iter(())
+    if not world.pulls:
+        return chain(plan(world, at_ms, policy), schedule(world, at_ms, policy))
+    return _advance_and_tell(world, at_ms, policy, list(events))
+
+
+def _advance_and_tell(world: World, at_ms: int, policy: Policy, about: list[e.Event]) -> Decisions:
     for decision in _planned(world, at_ms, policy, about):
         about.append(decision)
         yield decision
@@ -65,7 +69,7 @@ def _planned(world: World, at_ms: int, policy: Policy, about: list[e.Event]) -> 
     known = 0
     while True:
         yield from plan(world, at_ms, policy)
-        if not world.pulls or known == len(about):
+        if known == len(about):
             return
         fresh, known = about[known:], len(about)
         for pull in pulls.touched(world, fresh):

@@ -17,6 +17,7 @@ from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.upkeep import Upkeep
 from oya_vcs.adapters.setup import SetupCommand
 from oya_vcs.adapters.workspaces import JjWorkspaces
+from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.bootstrap.plan import Plan, find_remote
 from oya_vcs.config import (
     Home,
@@ -56,7 +57,7 @@ async def forge_of(
         from oya_vcs.bootstrap.github import forge_at  # noqa: PLC0415 - heavy, and seldom needed
 
         return await forge_at(plan, repository, hub, local)
-    return local(await find_remote(plan.config, repository, plan.environ))
+    return local(await insist(partial(find_remote, plan.config, repository, plan.environ)))
 
 
 def _local_forge(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters import jj
@@ -18,6 +19,7 @@ from oya_vcs.adapters.local import ChecksAt, checks_that_fit
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.bootstrap.github_settings import is_on_github, remote_name, require_github
+from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.config import (
     Config,
     Home,
@@ -108,7 +110,8 @@ async def find_plan(
     flags: Mapping[str, object],
     working: bool = True,
 ) -> Plan:
-    """Look at tools, repository and configuration. Changes nothing.
+    """Look at tools, repository and configuration; again where a program was killed meanwhile.
+    Changes nothing.
 
     `working` False is for commands that start no work: they need neither checks nor a worker.
 
@@ -116,6 +119,17 @@ async def find_plan(
     that would stop the work: no usable jj or git, a home within the repository, wrong keys, no
     checks, no worker, a worker program that is not there.
     """
+    return await insist(partial(_look, home, repo, config_file, flags, working=working))
+
+
+async def _look(
+    home: Home,
+    repo: Path,
+    config_file: Path | None,
+    flags: Mapping[str, object],
+    *,
+    working: bool,
+) -> Plan:
     environ = environment()
     root = find_root(repo)
     tools = find_tools(tools_folder(), environ)

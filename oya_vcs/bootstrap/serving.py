@@ -4,6 +4,7 @@ daemon share."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oya_vcs.adapters.clock import SystemClock
@@ -11,6 +12,7 @@ from oya_vcs.adapters.jj import JjRepository, open_repository
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
+from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.config import Home
 from oya_vcs.core.ids import RepoId
@@ -38,10 +40,11 @@ class Workshop:
         WorldFailed where jj cannot."""
         repository = self.repositories.get(plan.repo)
         if repository is None:
-            repository = await open_repository(
-                plan.root, workspaces=self.home.workspaces, programs=plan.programs
+            there, programs = self.home.workspaces, plan.programs
+            repository = await insist(
+                partial(open_repository, plan.root, workspaces=there, programs=programs)
             )
-        await repository.prepare()
+        await insist(repository.prepare)
         self.repositories[plan.repo] = repository
         return repository
 

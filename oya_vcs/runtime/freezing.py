@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from oya_vcs.core.beads import State
 from oya_vcs.core.effects import RunWorker
-from oya_vcs.core.events import BeadPaused, BeadResumed
+from oya_vcs.core.events import BeadPaused, BeadResumed, EffectFailed, WorkerFinished
 from oya_vcs.core.ids import BeadId, Key
 from oya_vcs.core.world import World
 from oya_vcs.errors import OyaError
@@ -33,22 +33,25 @@ class Freezer:
     def __init__(self, world: Callable[[], World], freeze: Freeze) -> None:
         self._world = world
         self._freeze = freeze
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
 
     def publish(self, rows: Sequence[Recorded]) -> None:
-        """See to each bead whose pause began or ended."""
+        """See to each bead whose pause began or ended; nothing is kept of a run that is over, also
+        where its bead was cancelled in its pause."""
         for row in rows:
             if isinstance(row.event, BeadPaused | BeadResumed):
-                self._start(row.event.bead)
+                self._start(self._see_to(row.event.bead))
+            elif isinstance(row.event, WorkerFinished | EffectFailed):
+                self._start(self._freeze(row.event.key, False))  # noqa: FBT003 - a state
 
     def look_again(self) -> None:
         """See to every worker that runs: a pause may have been recorded and never heard of."""
         for effect in tuple(self._world().open.values()):
             if isinstance(effect, RunWorker):
-                self._start(effect.bead)
+                self._start(self._see_to(effect.bead))
 
-    def _start(self, bead: BeadId) -> None:
-        task = asyncio.create_task(self._see_to(bead))
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -58,7 +61,7 @@ class Freezer:
             if effect.bead == bead and isinstance(effect, RunWorker):
                 await self._freeze(key, world.bead(bead).state is State.PAUSED)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Future[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, OyaError):

@@ -192,9 +192,10 @@ class Outbox:
         await self._gone_within(drain_ms)
         for task in self._tasks():
             task.cancel()
-        if self._carried and kill is not None:
-            await kill()
+        killing = asyncio.ensure_future(kill()) if self._carried and kill is not None else None
         await self._gone_within(KILL_MS)
+        if killing is not None and not killing.cancel():
+            killing.result()
 
     async def _gone_within(self, limit_ms: int) -> None:
         limit = asyncio.ensure_future(self._clock.sleep(limit_ms))

@@ -153,3 +153,32 @@ def test_killed_again_and_again_before_it_is_up(
         assert process.wait(LIMIT_S) in {-signal.SIGKILL, -signal.SIGINT, 130}
         record_property("kills of a daemon that starts", 1)
     _finish(project, file)
+
+
+LOOKS = ("--version", "git root", "bookmark list", "config get user.email", "workspace add")
+"""What a start asks of jj, in this order."""
+
+
+def test_a_start_does_not_fail_of_a_jj_that_somebody_killed(new_project: NewProject) -> None:
+    """Killed once at each thing that is asked of it before the daemon is up: the start goes on, and
+    nothing is forgotten, least of all who the author is."""
+    project = new_project(files=5)
+    file = project.beads({"id": "it", "title": "It"})
+    (project.folder / "go").touch()
+    jj = project.folder / "jj"
+    deaths = "".join(
+        f'case "$*" in *"{words}"*) mkdir "{project.folder}/killed{at}" 2>/dev/null'
+        " && kill -9 $$;; esac\n"
+        for at, words in enumerate(LOOKS)
+    )
+    jj.write_text(f'#!/bin/sh\n{deaths}exec "{project.tools.jj}" "$@"\n')
+    jj.chmod(0o755)
+    argv = ["run", str(file), "--repo", str(project.root), "--worker", _worker(project)]
+    ran = project.oya(*argv, env={"OYA_JJ": str(jj)})
+    assert ran.code == 0, ran.err
+    assert len(list(project.folder.glob("killed*"))) == len(LOOKS)
+    assert project.git("log", "-1", "--format=%an", "refs/heads/main") == "Uma User"
+    _until(lambda: project.processes() == [])
+    project.assert_healthy()
+    project.assert_no_leaks()
+    project.assert_user_untouched()

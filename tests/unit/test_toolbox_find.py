@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oya_vcs.adapters.toolbox import find_tools
-from oya_vcs.adapters.toolbox.find import complaint
+from oya_vcs.adapters.toolbox.find import TRIES_MAX, complaint
 from oya_vcs.errors import ConfigurationInvalid, ExitCode, WorldFailed
 
 NEW = {"jj": "jj 0.46.0", "git": "git version 2.42.0"}
@@ -145,3 +145,15 @@ def test_the_users_jj_configuration_has_no_say(tmp_path: Path) -> None:
     path.write_text('#!/bin/sh\necho "jj 0.46 $JJ_CONFIG:$HOME"\nexit ${#HOME}\n', encoding="utf-8")
     path.chmod(0o755)
     assert complaint("jj", path) == ""
+
+
+def test_a_program_that_somebody_killed_is_asked_again(tmp_path: Path) -> None:
+    """Twice is chance; one that ends so always does not run."""
+    path = program(tmp_path, "jj", NEW["jj"])
+    asked = tmp_path / "asked"
+    script = "#!/bin/sh\necho >> {0}\ntest $(wc -l < {0}) -gt {1} || kill -9 $$\necho {2}\n"
+    path.write_text(script.format(asked, TRIES_MAX - 1, NEW["jj"]))
+    assert complaint("jj", path) == ""
+    asked.unlink()
+    path.write_text(script.format(asked, TRIES_MAX, NEW["jj"]))
+    assert complaint("jj", path).startswith("does not run (exit status -9")

@@ -248,12 +248,11 @@ class JjRepository:
         """Run a program; where a lock file stopped it, clear stale ones for the next try, and raise
         only when that is worth while: a lock that was left a moment ago is not old enough yet."""
         try:
-            ran = await run_program(argv, env=env, stdin=stdin, inherit=self._held)
+            return await run_program(argv, env=env, stdin=stdin, inherit=self._held)
         except WorldFailed as error:
             if ".lock" in error.stderr:
                 await outlast_locks(self.git_dir, self.store)
             raise
-        return ran
 
     async def sync(self) -> None:
         """Return when everything written to the repository's file system so far is on disk."""
@@ -334,7 +333,8 @@ class JjRepository:
             )
         except WorldFailed as error:
             refusal = error
-        if refusal is not None and not await asyncio.to_thread((self._control / ".jj").is_dir):
+        made = await asyncio.to_thread((self._control / ".jj").is_dir)
+        if refusal is not None and (refusal.retryable or not made):  # killed, it made half of it
             raise refusal
         await self._run_jj("-R", str(self._control), "sparse", "set", "--clear")
 
@@ -350,7 +350,9 @@ class JjRepository:
         argv += ["-R", str(self.root), "config", "get", key]
         try:
             return (await run_program(argv, env=user_environment(self._programs))).out.strip()
-        except WorldFailed:
+        except WorldFailed as error:
+            if error.retryable:
+                raise  # jj was killed, which does not mean that there is none
             return ""
 
 

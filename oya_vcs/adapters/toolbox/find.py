@@ -23,6 +23,9 @@ MINIMUM: Mapping[str, Version] = {"jj": JJ_MIN, "git": GIT_MIN}
 
 VERSION_SECONDS_MAX = 20
 """A limit for `--version`, which takes milliseconds: only a broken program or disk reaches it."""
+TRIES_MAX = 3
+"""How often a program is asked that is ended by a signal each time: once, that was somebody else;
+always, it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,7 @@ def complaint(name: str, program: Path) -> str:
     if not os.access(program, os.X_OK):
         return "is not executable"
     try:
-        # An own environment and folder: no user's or repository's configuration may have a say.
-        ran = subprocess.run(
-            [program, "--version"],
-            cwd="/",
-            env={"JJ_CONFIG": os.devnull, "PATH": os.defpath, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=VERSION_SECONDS_MAX,
-            check=False,
-        )
+        ran = _asked(program)
     except OSError as error:
         return f"does not run ({error.strerror})"
     except subprocess.TimeoutExpired:
@@ -68,6 +60,22 @@ def complaint(name: str, program: Path) -> str:
     if ran.returncode != 0:
         return f"does not run (exit status {ran.returncode}: {ran.stderr.strip()[-200:]})"
     return _version_complaint(name, ran.stdout)
+
+
+def _asked(program: Path, tries: int = TRIES_MAX) -> subprocess.CompletedProcess[str]:
+    # An own environment and folder: no user's or repository's configuration may have a say.
+    ran = subprocess.run(
+        [program, "--version"],
+        cwd="/",
+        env={"JJ_CONFIG": os.devnull, "PATH": os.defpath, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=VERSION_SECONDS_MAX,
+        check=False,
+    )
+    return _asked(program, tries - 1) if ran.returncode < 0 and tries > 1 else ran
 
 
 def _version_complaint(name: str, answer: str) -> str:

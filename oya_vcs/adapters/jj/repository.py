@@ -318,8 +318,7 @@ class JjRepository:
         """Make the control workspace, from the user's but without looking at its files.
 
         `workspace add --ignore-working-copy` reports an error after the workspace is made (measured
-        on jj 0.46), because it may not fill it; that is what we want of it, so the outcome is read
-        instead of believed.
+        on jj 0.46), because it may not fill it, which is what we want: the outcome is read.
         """
         at_root = ("-R", str(self.root), "--ignore-working-copy")
         name = self.workspace_prefix

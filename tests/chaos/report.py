@@ -3,11 +3,13 @@
     python -m pytest -m chaos -p tests.chaos.report --chaos-report docs/CHAOS.md
 
 A test notes what it counted by `record_property(WHAT, NUMBER)`; the numbers of all its seeds are
-added. Runs in one process or under xdist.
+added. A float is a time in seconds: of all of them the table has the median and p99. Runs in one
+process or under xdist.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -32,15 +34,28 @@ class Row:
     says: str = ""
     cases: list[str] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
+    times: dict[str, list[float]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def cells(self, name: str) -> tuple[str, ...]:
         """As a row under `HEAD`."""
-        counted = "; ".join(f"{count:,} {what}" for what, count in self.counted.items())
+        counted = "; ".join(
+            [
+                *(f"{count:,} {what}" for what, count in self.counted.items()),
+                *(f"{what}: {spread(times)}" for what, times in self.times.items()),
+            ]
+        )
         minutes = f"{self.seconds / 60:.1f}"
         says = f"{self.says} (`{name}`)"
         return says, ranges(self.cases), counted, str(len(self.failed)), minutes
+
+
+def spread(times: list[float]) -> str:
+    """Median and p99 of times in seconds, each one of them (nearest rank), and of how many."""
+    ranked = sorted(times)
+    p50, p99 = (ranked[math.ceil(part * len(ranked)) - 1] for part in (0.5, 0.99))
+    return f"p50 {p50:.2f} s, p99 {p99:.2f} s of {len(ranked)}"
 
 
 def ranges(cases: list[str]) -> str:
@@ -86,6 +101,8 @@ class Reporter:
                 row.says = str(value)
             elif isinstance(value, int) and report.when == "call":
                 row.counted[what] += value
+            elif isinstance(value, float) and report.when == "call":
+                row.times.setdefault(what, []).append(value)
 
     def pytest_sessionfinish(self) -> None:
         """Write the table; nothing where no test ran."""

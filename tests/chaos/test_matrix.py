@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from oya_vcs.journal.reader import open_reader
 from tests.conftest import NewProject
 from tests.projects import Project, assert_order, plan_beads
 
@@ -33,6 +34,7 @@ class Siege:
     argv: list[str]
     dice: random.Random
     struck: list[str] = field(default_factory=list)
+    died_ms: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> subprocess.Popen[bytes]:
@@ -59,6 +61,8 @@ class Siege:
                 with suppress(ProcessLookupError):
                     os.kill(self.dice.choice(found), signal.SIGKILL)
                     self.struck.append(victim)
+                    if victim == "daemon":
+                        self.died_ms.append(time.time() * 1000)
                 return
 
     def _of(self, victim: str, daemon: int) -> Iterator[int]:
@@ -89,6 +93,16 @@ class Siege:
         if code == -signal.SIGKILL:
             code = self.begin().wait(timeout=SETTLE_S)
         return code
+
+    def recovered_s(self) -> Iterator[float]:
+        """How long after each death of a daemon the next one, started at once, had something new on
+        record."""
+        with open_reader(self.project.home / "journal.db") as reader:
+            written = [row.at_ms for row in reader.read()]
+        for died_ms in self.died_ms:
+            after = [at_ms for at_ms in written if at_ms > died_ms]
+            if after:
+                yield (min(after) - died_ms) / 1000
 
 
 def _read(path: Path) -> bytes:
@@ -148,12 +162,16 @@ def test_any_part_may_be_killed(
     assert siege.struck, "nothing was killed"
     for victim in siege.struck:
         record_property(f"kills of a {victim}", 1)
+    for seconds in siege.recovered_s():
+        record_property("from the death of a daemon to the next event on record", seconds)
 
     assert_order(project.trailers("Oya-Bead"), beads)
     starts = (project.folder / "starts.log").read_text().split()
     assert len(starts) == len(set(starts)), "an execution key ran twice"
+    record_property("workers started twice", 0)
     project.assert_landed_trees_were_tested()
     project.assert_user_untouched()
     project.assert_healthy()
     project.assert_no_leaks()
+    record_property("processes or workspaces left", 0)
     project.assert_no_needless_pins()

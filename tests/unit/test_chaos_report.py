@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from tests.chaos.report import SAYS, Reporter, ranges
+from tests.chaos.report import SAYS, Reporter, ranges, spread
 
 
 def told(
@@ -41,6 +41,17 @@ def test_what_the_cases_counted_is_added_up(tmp_path: Path) -> None:
     row = "| Nothing is lost (`test_kills`) | 0–2 | 150 kills; 0 missing | 0 | 1.5 |"
     assert row in file.read_text()
     assert "3 cases, 0 failed." in file.read_text()
+
+
+def test_times_are_ranked_and_not_added(tmp_path: Path) -> None:
+    """Those of all seeds together, behind what was counted."""
+    file = tmp_path / "CHAOS.md"
+    reporter = Reporter(file)
+    for seed in range(3):
+        reporter.pytest_runtest_logreport(told(str(seed), back=float(seed), kills=1))
+    reporter.pytest_sessionfinish()
+    assert "| 3 kills; back: p50 1.00 s, p99 2.00 s of 3 |" in file.read_text()
+    assert spread([float(one) for one in range(200, 0, -1)]) == "p50 100.00 s, p99 198.00 s of 200"
 
 
 @pytest.mark.parametrize("when", ["setup", "call", "teardown"])

@@ -14,7 +14,7 @@ from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, Key, WorkspaceName
 from oya_vcs.ports import Recorded, Report
 from oya_vcs.runtime.executor import Executor
-from oya_vcs.runtime.outbox import DRAIN_MS, KILL_MS, Outbox
+from oya_vcs.runtime.outbox import DRAIN_MS, KILL_MS, Outbox, of_one
 from tests.clocks import SteppedClock
 from tests.daemons import REPO, all_well, writes_own_file
 
@@ -63,11 +63,10 @@ async def _closing(kill: Callable[[], Awaitable[None]]) -> AsyncIterator[Closing
     """The end of an outbox with an effect under way that does not listen, just begun."""
     performer, clock = Deaf(), SteppedClock()
     outbox = Outbox(
-        performers=[performer],
+        performers=of_one(REPO, [performer]),
         executor=Executor(_nothing_is_found),
         offer=_taken,
         clock=clock,
-        repo=REPO,
     )
     outbox.recover({Key("k"): CREATE})
     await clock.advance(0)

@@ -1,5 +1,5 @@
 """`oya-vcs demo`: the main job on a generated repository, with a scripted worker. Nothing of it is
-a shortcut."""
+a shortcut. With `--github` changes are pull requests, on a model of GitHub (`demo_github.py`)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import shlex
 import shutil
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from oya_vcs.adapters.jj.program import run_program
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.adapters.tracker import read_beads
 from oya_vcs.bootstrap import find_plan
+from oya_vcs.cli.demo_github import Model, model_at, pulls_text, wait_for_ctrl_c
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.run import work, worker_flags
 from oya_vcs.cli.summary import summary
@@ -27,6 +29,9 @@ from oya_vcs.journal.verify import verify
 FILES = 60
 """Files of the generated repository beside those that matter: a checkout that has something to
 do."""
+BEADS, BEADS_ON_GITHUB = 12, 5
+"""How many beads there are where nobody says: GitHub is asked to change one thing a second, and
+each pull request is a handful of those."""
 STREAMS = 4
 """The beads form so many chains, with a bridge between neighbours at every third, and one bead that
 needs them all."""
@@ -34,6 +39,8 @@ needs them all."""
 
 def demo(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Generate, run, verify. 0 only if every bead landed and the journal verifies."""
+    if arguments.beads is None:
+        arguments.beads = BEADS_ON_GITHUB if arguments.github else BEADS
     if arguments.beads < 1:
         message = f"A demo of {arguments.beads} beads has nothing to show."
         raise ConfigurationInvalid(message, "Give --beads a number from 1.")
@@ -54,7 +61,30 @@ def _demo(
     folder: Path, arguments: argparse.Namespace, output: Output, tools: Tools, *, kept: bool
 ) -> ExitCode:
     repo = folder / "repo"
-    asyncio.run(make_repository(repo, tools))
+    with ExitStack() as held:
+        model: Model | None = None
+        if arguments.github:
+            model = held.enter_context(model_at(folder / "github", tools))
+        asyncio.run(make_repository(repo, tools, more="" if model is None else model.toml))
+        if model is not None:
+            asyncio.run(model.take(repo, user_environment(repo, tools)))
+            output.say(f"A model of GitHub serves meanwhile; its pull requests: {model.pulls_url}")
+        code = _land(folder, repo, arguments, output, tools, kept=kept)
+        if model is not None and arguments.keep:
+            output.say("The model of GitHub goes on until Ctrl-C.")
+            wait_for_ctrl_c()
+        return code
+
+
+def _land(
+    folder: Path,
+    repo: Path,
+    arguments: argparse.Namespace,
+    output: Output,
+    tools: Tools,
+    *,
+    kept: bool,
+) -> ExitCode:
     beads = folder / "beads.jsonl"
     beads.write_text(beads_text(arguments.beads), encoding="utf-8")
     file = read_beads(beads)
@@ -68,6 +98,7 @@ def _demo(
     ok = answer.ok and record.ok
     lines = [
         answer.text,
+        *([pulls_text(world)] if arguments.github else []),
         f"The journal {'verifies' if record.ok else 'DOES NOT VERIFY'}: {record.rows} events.",
     ]
     if kept:
@@ -88,9 +119,11 @@ def _folder(wanted: str | None) -> Path:
     return folder
 
 
-async def make_repository(repo: Path, tools: Tools, *, files: int = FILES, check: str = "") -> None:
-    """A jj repository with an app, a check, an `oya.toml` and bookmark `main`; no user's
-    configuration is asked."""
+async def make_repository(
+    repo: Path, tools: Tools, *, files: int = FILES, check: str = "", more: str = ""
+) -> None:
+    """A jj repository with an app, a check, an `oya.toml` (with `more` at its end) and bookmark
+    `main`; no user's configuration is asked."""
     app = repo / "app"
     app.mkdir(parents=True)
     for number in range(files):
@@ -101,7 +134,7 @@ async def make_repository(repo: Path, tools: Tools, *, files: int = FILES, check
     (app / "greeting.txt").write_text("hello\n", encoding="utf-8")
     shutil.copy(templates_folder() / "demo" / "check.py", repo / "check.py")
     command = check or f"PYTHONDONTWRITEBYTECODE=1 {shlex.quote(sys.executable)} check.py"
-    toml = f"[checks]\ntest = {json.dumps(command)}\n"
+    toml = f"[checks]\ntest = {json.dumps(command)}\n{more}"
     (repo / "oya.toml").write_text(toml, encoding="utf-8")
     for args in (
         ("git", "init", "--colocate", str(repo)),

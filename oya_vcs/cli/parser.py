@@ -87,9 +87,13 @@ def _work(commands: Commands) -> None:
         "demo",
         "run the main job on a generated repository",
         "Makes a jj repository and beads, works on them with a scripted worker, and lands them.\n"
-        "Exit code 0 means that all landed and the journal verifies.",
+        "Exit code 0 means that all landed and the journal verifies.\n\n"
+        "With --github its changes are pull requests on a model of GitHub, which a checkout of\n"
+        "oya-vcs has; with --keep as well the model serves on until Ctrl-C.",
     )
-    demo.add_argument("--beads", type=int, default=12, metavar="N", help="how many (default 12)")
+    many = "how many (default 12; 5 with --github)"
+    demo.add_argument("--beads", type=int, metavar="N", help=many)
+    demo.add_argument("--github", action="store_true", help="land by pull requests, on a model")
     demo.add_argument("--slots", type=int, default=4, metavar="N", help="how many at once (4)")
     demo.add_argument("--dir", metavar="DIR", help="where (default: a temporary folder)")
     demo.add_argument("--keep", action="store_true", help="keep the folder to look around in")

@@ -7,23 +7,10 @@ from pathlib import Path
 
 from tests.conftest import NewProject
 from tests.github_model.conversation import hub_at
-from tests.projects import Project, agent
+from tests.on_github import put_on_github
+from tests.projects import agent
 
 TOKEN = "OYA_TEST_TOKEN"
-
-
-def on_github(project: Project, bare: Path, url: str, api_url: str) -> None:
-    """Have the project's main on GitHub, with an oya.toml that says so."""
-    toml = project.root / "oya.toml"
-    github = f'api_url = "{api_url}"\nrepo = "acme/widget"\ntoken_env = "{TOKEN}"\npoll_ms = 200\n'
-    worker = "[worker]\nslots = 2\n"
-    toml.write_text(f'[repo]\nforge = "github"\n[github]\n{github}{worker}')
-    (project.root / "dirty.txt").rename(project.folder / "dirty.txt")
-    project.commit_all("The target is on GitHub")
-    (project.folder / "dirty.txt").rename(project.root / "dirty.txt")
-    project.jj("git", "remote", "add", "origin", url)
-    project.jj("git", "export")
-    project.git("push", "-q", "--force", str(bare), "refs/heads/main:refs/heads/main")
 
 
 async def test_beads_land_as_pull_requests(new_project: NewProject, tmp_path: Path) -> None:
@@ -33,7 +20,8 @@ async def test_beads_land_as_pull_requests(new_project: NewProject, tmp_path: Pa
     async with hub_at(tmp_path / "hub", str(project.tools.git)) as hub:
         hub.protects(checks=("test",))
         token = hub.bob.token
-        await asyncio.to_thread(on_github, project, hub.repo.bare.path, hub.git_url, hub.url)
+        let_in = f'token_env = "{TOKEN}"\n'
+        await asyncio.to_thread(put_on_github, project, hub, let_in)
         beads = project.beads(
             {"id": "b0", "title": "B"}, {"id": "b1", "title": "B", "deps": ["b0"]}
         )

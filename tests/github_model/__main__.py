@@ -1,4 +1,5 @@
-"""A model of GitHub to play with: `python -m tests.github_model FOLDER`, until interrupted.
+"""A model of GitHub to play with: `python -m tests.github_model FOLDER`, until interrupted, or with
+`--until-eof` until its input ends: whoever started it has.
 
 It says where it listens, and writes the App's key and everybody's tokens into the folder.
 """
@@ -31,8 +32,8 @@ def card(hub: Hub, key: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def serve(folder: Path) -> None:
-    """Serve until cancelled."""
+async def serve(folder: Path, *, until_eof: bool) -> None:
+    """Serve until cancelled, or until the input ends."""
     async with hub_at(folder / "repositories", shutil.which("git") or "git") as hub:
         key = folder / "app.pem"
         key.write_text(hub.private_key, encoding="utf-8")
@@ -41,9 +42,9 @@ async def serve(folder: Path) -> None:
         (folder / "card.txt").write_text(text, encoding="utf-8")
         sys.stdout.write(text)
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        await (asyncio.to_thread(sys.stdin.read) if until_eof else asyncio.Event().wait())
 
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(Path(sys.argv[1]).resolve()))
+        asyncio.run(serve(Path(sys.argv[1]).resolve(), until_eof="--until-eof" in sys.argv))

@@ -49,6 +49,8 @@ class Server:
         self._seen: dict[str, tuple[bytes, bytes]] = {}
         self.requests: list[tuple[str, str, int]] = []
         """Operation, path with query, and status of all that was answered."""
+        self.cut: Callable[[str, str, str], bool] = lambda _boundary, _operation, _path: False
+        """Asked "before" and "after" each request is done; True ends its connection there."""
 
     async def start(self) -> int:
         """Serve on a free port; which."""
@@ -104,10 +106,14 @@ class Server:
         fault = planned.fault if planned else None
         if planned is not None and fault is Fault.DELAY:
             await self.github.clock.sleep(planned.value)
+        if self.cut("before", operation, request.path):
+            fault = Fault.DROP_BEFORE
         if said is None and fault is not Fault.DROP_BEFORE:
             said = await do()
             if fault is Fault.TWICE:
                 said = await do()
+        if fault is not Fault.DROP_BEFORE and self.cut("after", operation, request.path):
+            fault = Fault.DROP_AFTER
         if fault is Fault.FAIL_AFTER:
             said = web.json_response({"message": "Server Error"}, status=500)
         elif fault is Fault.STALE:

@@ -215,9 +215,7 @@ class Outbox:
         work = partial(self._carry_out, key, carried)
         name = f"{type(effect).__name__} {effect.bead}"
         ended = partial(self._ended, key, carried)
-        carried.task = self._executor.begin(
-            key, effect, work, begun=begun, name=name, ended=ended
-        )
+        carried.task = self._executor.begin(key, effect, work, begun=begun, name=name, ended=ended)
 
     def _stop(self, key: Key, reason: Reason) -> None:
         carried = self._carried.get(key)

@@ -76,7 +76,7 @@ async def test_it_serves_until_it_is_interrupted(
             assert line, "it ended before it had said everything"
             name, _, value = line.decode().strip().partition(" = ")
             card[name] = value
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             token = {"Authorization": f"token {card['token of alice']}"}
             answer = await http.get(f"{card['api_url']}/repos/{card['repo']}", headers=token)
         assert answer.json()["full_name"] == "acme/widget"

@@ -15,7 +15,16 @@ import pytest
 from oya_vcs.adapters.process import runner as runner_module
 from oya_vcs.core.events import Reason
 from oya_vcs.ports import Finished, Probe
-from tests.processes import Bench, cmdline, left, nothing, start_daemon, until, zombies
+from tests.processes import (
+    SECONDS,
+    Bench,
+    cmdline,
+    left,
+    nothing,
+    start_daemon,
+    until,
+    zombies,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -44,8 +53,11 @@ def reaper(bench: Bench) -> int:
 
 
 async def expect_interrupted(bench: Bench) -> Finished:
-    """The outcome, which has to be INTERRUPTED, now and whenever it is asked for."""
-    first = await bench.runner().outcome(bench.key())
+    """The outcome, which has to be INTERRUPTED, as soon as all is gone and whenever it is asked
+    for."""
+    async with asyncio.timeout(SECONDS):
+        while (first := await bench.runner().outcome(bench.key())) is Probe.UNKNOWN:
+            pass
     assert isinstance(first, Finished)
     assert first.reason is Reason.INTERRUPTED
     assert left(bench.key()) == []

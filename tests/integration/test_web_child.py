@@ -76,7 +76,7 @@ async def test_a_delivery_is_on_record_once_when_it_is_accepted(tmp_path: Path) 
     body = json.dumps(payload).encode()
     url = f"http://127.0.0.1:{port}/github/webhook"
     with daemon.door.held(daemon.life):
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for event in ("pull_request", "pull_request", "star"):
                 headers = signed(body, event)[1:]
                 answer = await client.post(url, content=body, headers=headers)

@@ -140,7 +140,9 @@ def move(bead: Bead, event: e.Event, at_ms: int) -> None:
     if rule is None:
         return
     before, after = rule
-    behind = None if State.PAUSED in {*before, after} else bead.paused_in
+    behind = bead.paused_in
+    if after is State.PAUSED or State.PAUSED in before:
+        behind = None
     state = behind or bead.state
     if state not in before:
         message = f"{type(event).__name__} came to bead {bead.id} in state {state}."

@@ -20,6 +20,9 @@ _BEGUN = {**attempts.BEGUN, **changes.BEGUN}
 def apply(world: World, event: e.Event, at_ms: int) -> None:
     """Fold one event into the world. Raises Bug where the event cannot have happened."""
     world.now_ms = max(world.now_ms, at_ms)
+    if isinstance(event, e.Requested):
+        _begin(world, event)
+        return
     if isinstance(event, e.Outcome):
         effect = world.open.pop(event.key, None)
         if effect is None:
@@ -31,14 +34,15 @@ def apply(world: World, event: e.Event, at_ms: int) -> None:
     bead = world.beads.get(getattr(event, "bead", None))  # type: ignore[arg-type]
     if bead is not None:
         move(bead, event, at_ms)
-    if isinstance(event, e.Requested):
-        world.open[event.key] = event.effect
-        if isinstance(event.effect, PULL_EFFECTS):
-            pulls.begun(world, event.key, event.effect)
-        begun = _BEGUN.get(type(event.effect))
-        if begun is not None:
-            begun(world, event.effect)
-        return
     fold = _FOLDS.get(type(event))
     if fold is not None:
         fold(world, event)
+
+
+def _begin(world: World, event: e.Requested) -> None:
+    world.open[event.key] = event.effect
+    if isinstance(event.effect, PULL_EFFECTS):
+        pulls.begun(world, event.key, event.effect)
+    begun = _BEGUN.get(type(event.effect))
+    if begun is not None:
+        begun(world, event.effect)

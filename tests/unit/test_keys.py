@@ -10,7 +10,10 @@ from dataclasses import asdict, replace
 import pytest
 from hypothesis import example, given
 
+from oya_vcs.core.decide import advance
 from oya_vcs.core.effects import CollectResult, Effect, RunWorker, effect_key
+from oya_vcs.core.events import AttemptClaimed, BeadAdded, RepoRegistered
+from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import (
     BeadId,
     CommitId,
@@ -20,7 +23,9 @@ from oya_vcs.core.ids import (
     canonical_text,
     execution_key,
 )
+from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec, spec_key
+from oya_vcs.core.world import World
 from tests.strategies import effects, instances
 
 SPEC = BeadSpec(
@@ -93,3 +98,16 @@ def test_work_that_is_no_json_is_refused(work: object) -> None:
     """A key is never made of something that another program could not write down."""
     with pytest.raises((TypeError, ValueError), match=r"JSON"):
         execution_key(SPEC.id, work)
+
+
+def test_an_attempts_workspace_is_named_by_the_spec_and_the_number() -> None:
+    """The key in its name is that of canonical JSON of the two, in every version."""
+    world = World()
+    apply(world, RepoRegistered(repo=RepoId("r"), path="/r", target="main"), 1)
+    key = spec_key(SPEC)
+    apply(world, BeadAdded(repo=RepoId("r"), bead=SPEC.id, key=key, spec=SPEC), 1)
+    policy = Policy(repo=RepoId("r"), slots=1, attempts_max=1, backoff_ms=1)
+    claimed = next(advance(world, 1, policy))
+    assert isinstance(claimed, AttemptClaimed)
+    run = by_the_book(SPEC.id, {"spec": key, "attempt": 1})
+    assert claimed.workspace == f"{SPEC.id}-a1-{run[:8]}"

@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters.toolbox import find_tools
@@ -28,17 +30,15 @@ def mount(folder: Path, size: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", *options, "none", str(folder)], check=True)
 
 
-def fill(home: Path) -> Path:
-    """Take every byte that is free; returns the file to delete."""
-    ballast = home / "ballast"
-    with ballast.open("wb", buffering=0) as file:
+def fill(ballast: Path) -> None:
+    """Take every byte that is free, also those of workspaces that were removed meanwhile."""
+    with ballast.open("ab", buffering=0) as file:
         for size in (1 << 16, 1 << 12, 1):
             try:
                 while True:
                     file.write(b"x" * size)
             except OSError:
                 continue
-    return ballast
 
 
 class Watched:
@@ -60,12 +60,13 @@ class Watched:
         """All of it."""
         return self._said.read_text()
 
-    def until(self, text: str) -> None:
-        """Wait until it has said this."""
+    def until(self, text: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until it has said this, and do something at each look."""
         deadline = time.monotonic() + LIMIT_S
         while text not in self.said:
             assert self.process.poll() is None, self.said
             assert time.monotonic() < deadline, f"{text!r} was not said in time:\n{self.said}"
+            meanwhile()
             time.sleep(0.02)
 
 
@@ -80,10 +81,10 @@ def scene(project: Project, part: str) -> None:
     run = ("run", str(file), "--repo", str(project.root), "--worker", worker, "--slots", "3")
     watched = Watched(project, *run)
     watched.until("  landed")
-    ballast = fill(project.home)
-    watched.until("Work is stopped.")
+    ballast = project.home / "ballast"
+    watched.until("Work is stopped.", partial(fill, ballast))
     assert "Event" in watched.said
-    watched.until("Not yet: The disk of")
+    watched.until("Not yet: The disk of", partial(fill, ballast))
     ballast.unlink()
     watched.until("The disk is well again")
     code = watched.process.wait(LIMIT_S)

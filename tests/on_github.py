@@ -34,9 +34,7 @@ def as_app(hub: Hub, folder: Path) -> str:
     return f'app_id = {hub.app.id}\nprivate_key_file = "{key}"\n'
 
 
-def put_on_github(
-    project: Project, hub: Hub, let_in: str, *, more: str = "", force: bool = True
-) -> None:
+def put_on_github(project: Project, hub: Hub, let_in: str, *, more: str = "") -> None:
     """Have the project's main on GitHub, with an oya.toml that says so."""
     toml = project.root / "oya.toml"
     github = f'api_url = "{hub.url}"\nrepo = "{hub.repo.full_name}"\n{let_in}poll_ms = 200\n'
@@ -47,9 +45,8 @@ def put_on_github(
     (project.folder / "dirty.txt").rename(dirty)
     project.jj("git", "remote", "add", "origin", hub.git_url)
     project.jj("git", "export")
-    if force:
-        bare = str(hub.repo.bare.path)
-        project.git("push", "-q", "--force", bare, "refs/heads/main:refs/heads/main")
+    bare = str(hub.repo.bare.path)
+    project.git("push", "-q", "--force", bare, "refs/heads/main:refs/heads/main")
 
 
 @dataclass
@@ -105,9 +102,11 @@ class Siege:
 
 
 @asynccontextmanager
-async def besieged(project: Project, folder: Path) -> AsyncIterator[Siege]:
-    """A model whose main is the project's, which requires the check `test`, with our App."""
+async def besieged(project: Project, folder: Path, *, more: str = "") -> AsyncIterator[Siege]:
+    """A model whose main is the project's (`more` in its oya.toml), which requires the check
+    `test`, with our App."""
     async with hub_at(folder, str(project.tools.git)) as hub:
         hub.protects(checks=("test",))
-        await asyncio.to_thread(put_on_github, project, hub, as_app(hub, project.folder))
+        let_in = as_app(hub, project.folder)
+        await asyncio.to_thread(put_on_github, project, hub, let_in, more=more)
         yield Siege(project, hub)

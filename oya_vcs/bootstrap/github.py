@@ -32,6 +32,7 @@ from oya_vcs.adapters.github import (
     Understand,
     UserToken,
     Wire,
+    claim,
     look,
     ourselves,
 )
@@ -164,9 +165,11 @@ async def forge_at(
     hub: Hub,
     local_with: Callable[[Remote], Performer],
 ) -> GithubForge:
-    """The forge on GitHub; `local_with` makes the one here that lands at a remote."""
+    """The forge on GitHub; `local_with` makes the one here that lands at a remote. Raises Locked
+    where another home works there."""
     clock, api, target = SystemClock(), hub.api, plan.config.repo.target
     git = await github_remote(plan.config, repository, plan.environ, api)
+    await claim(git, repository, clock)
     remote = GithubRemote(api, git, clock)
 
     async def named_at(candidate: CommitId) -> Iterable[str]:

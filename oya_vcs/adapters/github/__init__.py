@@ -3,12 +3,13 @@
 `wire` asks, as `limits` allow, and reads answers as `outcomes` has them; `auth` gets us in;
 `client` is the API as the rest asks it. `opening`, `checks` (judged by `verdict`), `landing`,
 `heads`, `trying` and `notices` carry effects out, `forge` says which does which; `people` and
-`rights` tell who may do what. `poller` finds what lost webhooks would have told. None may know how
+`rights` tell who may do what, `claim` that no other home works there. `poller` finds what lost webhooks would have told. None may know how
 a candidate is built, nor decide what follows from anything.
 """
 
 from oya_vcs.adapters.github.auth import App, Credentials, UserToken
 from oya_vcs.adapters.github.checks import Bell, CandidateChecks
+from oya_vcs.adapters.github.claim import claim
 from oya_vcs.adapters.github.client import Github
 from oya_vcs.adapters.github.forge import GithubForge, Understand
 from oya_vcs.adapters.github.heads import Heads
@@ -42,6 +43,7 @@ __all__ = [
     "UserToken",
     "Why",
     "Wire",
+    "claim",
     "look",
     "ourselves",
 ]

@@ -3,8 +3,9 @@
 `wire` asks, as `limits` allow, and reads answers as `outcomes` has them; `auth` gets us in;
 `client` is the API as the rest asks it. `opening`, `checks` (judged by `verdict`), `landing`,
 `heads`, `trying` and `notices` carry effects out, `forge` says which does which; `people` and
-`rights` tell who may do what, `claim` that no other home works there. `poller` finds what lost webhooks would have told. None may know how
-a candidate is built, nor decide what follows from anything.
+`rights` tell who may do what, `claim` that no other home works there. `poller` finds what lost
+webhooks would have told. None may know how a candidate is built, nor decide what follows from
+anything.
 """
 
 from oya_vcs.adapters.github.auth import App, Credentials, UserToken

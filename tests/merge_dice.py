@@ -43,6 +43,7 @@ def rules_by(dice: Random) -> MergeRules:
         approval=dice.choice(("auto", "auto", "manual")),
         test_ms_max=dice.choice((0, 60_000)),
         dispatch_ms_max=dice.choice((0, 0, 30_000)),
+        disjoint=dice.random() < 0.5,
     )
 
 

@@ -264,7 +264,13 @@ class MemoryPerformer:
             base=base,
             commit=made,
             tree=self.outside.tree(made),
+            paths=self._paths(base, made, effect.paths_max),
         )
+
+    def _paths(self, base: CommitId, made: CommitId, most: int) -> tuple[str, ...] | None:
+        one, other = self.outside.commits[base].files, self.outside.commits[made].files
+        found = {path for path, _ in one.items() ^ other.items()}
+        return tuple(sorted(found)) if len(found) <= most else None
 
     def _onto(self, base: CommitId, effect: f.BuildCandidate) -> CommitId | tuple[str, ...]:
         """The commit that would land, or the files in conflict."""

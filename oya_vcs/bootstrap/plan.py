@@ -217,6 +217,7 @@ def rules_of(queue: QueueConfig, checks_fitting: int) -> MergeRules:
         batch_max=queue.batch_max if queue.merge in {"batch", "adaptive"} else 1,
         adaptive=queue.merge == "adaptive",
         flaky_depth=queue.flaky_depth,
+        disjoint=queue.disjoint,
         method=queue.method,
         approval=queue.approval,
         test_ms_max=queue.test_ms_max,

@@ -79,8 +79,9 @@ class QueueConfig:
     `merge` is how many changes are tested at once: one ("serial"), up to `window_max` on top of
     each other ("window"), up to `batch_max` under one test ("batch"), or both, as failures teach it
     ("adaptive"). `window_max` 0 is as many candidates as can be checked at once. `flaky_depth` is
-    how many behind a failed one may show that it was a fluke. `test_ms_max` limits all checks of a
-    candidate together, with their waiting; 0: no limit. `freeze` are weekly times, in UTC, in which
+    how many behind a failed one may show that it was a fluke; with `disjoint` a change lands with
+    those on top of it that have passed and share no path with it. `test_ms_max` limits all checks
+    of a candidate together, with their waiting; 0: no limit. `freeze` are weekly times, in UTC, in which
     nothing lands. `checks_slots` 0 is as many checks at once as fit the machine; `checks_parallel`
     of them may be of one candidate.
     """
@@ -97,6 +98,7 @@ class QueueConfig:
     window_max: int = field(default=0, metadata=between(0, 1000))
     batch_max: int = field(default=8, metadata=between(1, 1024))
     flaky_depth: int = field(default=0, metadata=between(0, 100))
+    disjoint: bool = False
     approval: str = field(default="auto", metadata=one_of("auto", "manual"))
     freeze: tuple[str, ...] = field(default=(), metadata={"rule": spans})
     test_ms_max: int = field(default=21_600_000, metadata=between(0))

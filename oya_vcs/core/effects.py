@@ -97,6 +97,7 @@ class BuildCandidate:
     `made_at_ms` (Unix time) dates what is made, so that building it again gives the same ids;
     `round` counts the rebuilds of one change. `method` is how the change becomes part of the
     target: one of `METHODS`; `pull` the number of the pull request that has `head` (0: none).
+    `paths_max`: up to so many paths that the change touches are told (0: nobody asks).
     """
 
     repo: RepoId
@@ -109,6 +110,7 @@ class BuildCandidate:
     onto: CommitId | None = None
     method: str = "merge"
     pull: int = 0
+    paths_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,12 +101,14 @@ class ChangeOpened(Outcome):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateBuilt(Outcome):
     """`commit` is what would land on `base` (the target's tip, or the candidate it is stacked on);
-    its tree is what the checks will see."""
+    its tree is what the checks will see. `paths` are those that it has otherwise than `base`; None:
+    nobody asked, or they are more than were asked for."""
 
     change: ChangeId
     base: CommitId
     commit: CommitId
     tree: TreeId
+    paths: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,8 @@ def waits_for(world: World, change: Change) -> str:
 def _in_flight(world: World, queue: MergeQueue, change: Change) -> str:
     ahead = queue.ahead_of(change.id)
     if change.stage is Stage.MERGING:
+        if change.asked_ms is not None and change.passed is None:
+            return "It is landing with a change on top of it that shares no path, which has passed."
         return "It has passed and is landing."
     if change.candidate is None or change.base is None:
         behind = f"on top of {_named(ahead)}" if ahead else "on the target"
@@ -62,13 +64,22 @@ def _in_flight(world: World, queue: MergeQueue, change: Change) -> str:
         if queue.gates.frozen_until_ms > world.now_ms:
             return f"Its {where} has passed; nothing lands now: {queue.gates.frozen_why}"
         waits = f"waits for {_named(ahead)}" if ahead else "waits for its turn to land"
-        return f"Its {where} has passed and {waits}."
+        return f"Its {where} has passed and {waits}{_shared(world, change, ahead)}."
     if change.passed is False:
         return f"Its {where} failed; others behind it may show that it was a fluke."
     group = next(group.changes for group in queue.chain if change.id in group.changes)
     others = [one for one in group if one != change.id]
     shared = f" together with {_named(others)}" if others else ""
     return f"Its {where} is being tested{shared}."
+
+
+def _shared(world: World, change: Change, ahead: Iterable[ChangeId]) -> str:
+    """Why its test does not speak for those ahead, where their paths are known."""
+    for one in ahead:
+        for path in world.changes[one].paths or ():
+            if path in (change.paths or ()):
+                return f" (both {one} and it touch {path})"
+    return ""
 
 
 def _in_line(queue: MergeQueue, change: Change) -> str:

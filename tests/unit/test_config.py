@@ -84,6 +84,7 @@ method = "merge"
 window_max = 3
 batch_max = 4
 flaky_depth = 1
+disjoint = true
 approval = "manual"
 freeze = ["Fri 16:00 - Mon 08:00"]
 test_ms_max = 0
@@ -155,6 +156,7 @@ def test_every_documented_key_is_taken() -> None:
             "window_max": 3,
             "batch_max": 4,
             "flaky_depth": 1,
+            "disjoint": True,
             "approval": "manual",
             "freeze": ("Fri 16:00 - Mon 08:00",),
             "test_ms_max": 0,

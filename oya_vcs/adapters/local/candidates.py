@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oya_vcs.adapters.local.merging import differing
 from oya_vcs.adapters.local.methods import (
     Conflicted,
     Made,
@@ -79,7 +80,8 @@ async def find(target: Target, key: Key, effect: BuildCandidate) -> Event | None
         return None
     commit, tree, *parents = said[0].split()
     base = said[1].split()[0] if len(said) > 1 else parents[0]
-    return _built(key, effect, CommitId(base), Made(CommitId(commit), TreeId(tree)))
+    made = Made(CommitId(commit), TreeId(tree))
+    return await _built(target, key, effect, CommitId(base), made)
 
 
 async def drop(target: Target, key: Key, effect: DropCandidates) -> CandidatesDropped:
@@ -117,7 +119,7 @@ async def _make(target: Target, key: Key, effect: BuildCandidate, base: CommitId
             pins = [f"update {pin}\0{commit}\0\0"]
             if effect.method == "rebase":
                 pins.append(f"update {pin}{BASE}\0{base}\0\0")
-            return _Candidate(_built(key, effect, base, verdict), tuple(pins))
+            return _Candidate(await _built(target, key, effect, base, verdict), tuple(pins))
         case Conflicted(files):
             return _Candidate(
                 CandidateConflicted(
@@ -134,7 +136,12 @@ async def _make(target: Target, key: Key, effect: BuildCandidate, base: CommitId
             return _Candidate(_unresolved(target, effect))
 
 
-def _built(key: Key, effect: BuildCandidate, base: CommitId, made: Made) -> CandidateBuilt:
+async def _built(
+    target: Target, key: Key, effect: BuildCandidate, base: CommitId, made: Made
+) -> CandidateBuilt:
+    paths: tuple[str, ...] = ()
+    if effect.paths_max:
+        paths = await differing(target, base, made.tree)
     return CandidateBuilt(
         key=key,
         bead=effect.bead,
@@ -142,6 +149,7 @@ def _built(key: Key, effect: BuildCandidate, base: CommitId, made: Made) -> Cand
         base=base,
         commit=made.commit,
         tree=made.tree,
+        paths=paths if 0 < len(paths) <= effect.paths_max else None,
     )
 
 

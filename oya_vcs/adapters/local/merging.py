@@ -171,7 +171,9 @@ async def commit(
     return CommitId(await git.git("commit-tree", *named, tree, env=env, stdin=message))
 
 
-async def differing(git: Git, one: TreeId, other: TreeId) -> tuple[str, ...]:
-    """The paths of files that are not the same in both trees."""
-    said = await git.git("diff-tree", "-r", "--name-only", "-z", one, other)
+async def differing(git: Git, one: TreeId | CommitId, other: TreeId) -> tuple[str, ...]:
+    """The paths of files and submodules that are not the same in both trees; of a file that was
+    moved both."""
+    exactly = ("--no-renames", "--ignore-submodules=none")
+    said = await git.git("diff-tree", "-r", "--name-only", "-z", *exactly, one, other)
     return tuple(path for path in said.split("\0") if path)

@@ -28,6 +28,11 @@ from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 
 
+PATHS_MAX = 500
+"""A change that touches more paths is not taken for one that shares none with others: a bound on
+what is recorded of each candidate."""
+
+
 def plan(world: World, at_ms: int, policy: Policy) -> Decisions:
     """Every move that the merge queue can make now, each read off the state that the one before
     left."""
@@ -53,7 +58,8 @@ def _stop_superseded(world: World, queue: MergeQueue) -> Decisions:
         change = world.changes[effect.change]
         if world.repos[change.repo].queue is not queue:
             continue
-        if change.id in flying and change.candidate == effect.candidate and change.passed is None:
+        wanted = change.id in flying and change.stage is not Stage.MERGING
+        if wanted and change.candidate == effect.candidate and change.passed is None:
             continue
         yield e.StopRequested(bead=effect.bead, key=key, reason=e.Reason.SUPERSEDED)
 
@@ -72,6 +78,7 @@ def concerned(world: World, change: Change, kind: str) -> bool:
     return kind != f.RunChecks.__name__ or (
         change.asked_ms is not None
         and change.passed is None
+        and change.stage is not Stage.MERGING
         and not any(
             isinstance(effect, f.RunChecks) and effect.candidate == change.candidate
             for effect in world.open.values()
@@ -98,6 +105,7 @@ def _build(
             onto=move.onto,
             method=method_of(world, change, policy),
             pull=_number(world, change),
+            paths_max=PATHS_MAX if policy.merge.disjoint else 0,
         )
     )
 

@@ -141,7 +141,8 @@ def _approval_dropped(world: World, event: e.ApprovalDropped) -> None:
 
 
 def _candidate_built(world: World, event: e.CandidateBuilt) -> None:
-    _built(world, event, event.commit)
+    if (change := _built(world, event, event.commit)) is not None:
+        change.paths = event.paths
 
 
 def _candidate_redundant(world: World, event: e.CandidateRedundant) -> None:
@@ -208,8 +209,11 @@ def _judged(
     check: str,
     said: str,
 ) -> None:
-    """Promise 4: only for the candidate that it was asked for, and only the first time."""
+    """Promise 4: only for the candidate that it was asked for, and only the first time. One that
+    lands on the word of another's test has no more use for its own."""
     change = world.changes[change_id]
+    if change.stage is Stage.MERGING:
+        return
     if change.candidate != candidate or change.asked_ms is None or change.passed is not None:
         return
     if reason in STOPPED:

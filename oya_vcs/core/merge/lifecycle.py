@@ -41,7 +41,7 @@ class Change:
 
     `round` counts its candidates; `onto` is what the newest was asked to stand on (None: the tip),
     `base` what it stands on, `candidate` and `tree` what it is; `conflict` is what it does not
-    merge into, in `files`. `asked_ms` is when its checks were asked for and `passed` how they ended
+    merge into, in `files`; `paths` are what it changes of its base (None: not known). `asked_ms` is when its checks were asked for and `passed` how they ended
     (None: not yet); `check`, `said` and `why` tell of a failure. `exit` is why it is to
     leave the queue as soon as nothing of it is under way; `amended` what it has become since its
     approval, and `withdrawn` why people took that back.
@@ -67,6 +67,7 @@ class Change:
     onto: CommitId | None = None
     conflict: CommitId | None = None
     files: tuple[str, ...] = ()
+    paths: tuple[str, ...] | None = None
     asked_ms: int | None = None
     started: bool = False
     passed: bool | None = None
@@ -100,7 +101,7 @@ class Change:
 
     def forget_verdict(self) -> None:
         """Nothing is known of the newest candidate: it was never tested."""
-        self.conflict, self.files = None, ()
+        self.conflict, self.files, self.paths = None, (), None
         self.asked_ms, self.started, self.passed = None, False, None
         self.why, self.check, self.said = None, "", ""
 

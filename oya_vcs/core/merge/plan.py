@@ -171,7 +171,7 @@ def _overdue(changes: Changes, view: View, rules: MergeRules, now_ms: int) -> Mo
 
 def _deadline(change: Change, rules: MergeRules) -> int:
     """When its checks must have begun, or ended; 0 where there is no such time."""
-    if change.asked_ms is None or change.passed is not None:
+    if change.asked_ms is None or change.passed is not None or change.stage is Stage.MERGING:
         return 0
     if rules.dispatch_ms_max and not change.started:
         return change.asked_ms + rules.dispatch_ms_max
@@ -182,20 +182,39 @@ def _deadline(change: Change, rules: MergeRules) -> int:
 
 
 def _ready(queue: MergeQueue, changes: Changes, view: View, rules: MergeRules) -> Sequence[Group]:
-    """The groups from the front that may land as one: each has passed, or stands under one within
-    the flaky depth that has."""
+    """The groups from the front that may land as one: each has passed, or stands under one that
+    has and that answers for it: within the flaky depth where its own test failed, and where that
+    has not ended, if from it up to there no other group touches a path of it (`rules.disjoint`)."""
     if queue.gates.pause or queue.paused or not view.sound:
         return ()
     if changes[view.sound[0].changes[0]].stage is Stage.MERGING:
         return ()
-    good = 0
+    good, untested = 0, set[str]()  # the paths of those from `good` on whose test has not ended
     for number, group in enumerate(view.sound):
-        last = changes[group.changes[-1]]
-        if last.passed:
-            good = number + 1
-        elif last.passed is None or number - good >= rules.flaky_depth:
+        last, paths = changes[group.changes[-1]], _paths(group, changes)
+        if untested and (paths is None or not untested.isdisjoint(paths)):
             break
+        if last.passed:
+            good, untested = number + 1, set()
+        elif last.passed is not None:
+            if untested or number - good >= rules.flaky_depth:
+                break
+        elif not rules.disjoint or not paths or (good < number and not untested):
+            break
+        else:
+            untested |= paths
     return view.sound[:good]
+
+
+def _paths(group: Group, changes: Changes) -> set[str] | None:
+    """What the changes of the group touch; None where that is not known of each."""
+    found = set[str]()
+    for one in group.changes:
+        paths = changes[one].paths
+        if paths is None:
+            return None
+        found.update(paths)
+    return found
 
 
 def _landing(
@@ -260,6 +279,6 @@ def _may_join(
 def _test(changes: Changes, view: View) -> Move | None:
     for group in view.sound:
         last = changes[group.changes[-1]]
-        if last.asked_ms is None:
+        if last.asked_ms is None and last.stage is not Stage.MERGING:
             return Test(last.id)
     return None

@@ -11,6 +11,8 @@ class MergeRules:
     one before; `adaptive` lets the queue use less as failures teach it. With 1 and 1 it is serial.
 
     `flaky_depth`: how many groups behind a failed one may still show that it was a fluke.
+    `disjoint`: a change lands with those on top of it that have passed, before its own test has
+    ended, where they share no path with it.
     `test_ms_max`: how long a candidate's checks may take from when they were asked for;
     `dispatch_ms_max`: how long until somebody begins them; 0: no limit. `freezes`: weekly times in
     which nothing lands, as minutes (from, to) since Monday 00:00 UTC. `approval` "auto" approves
@@ -21,6 +23,7 @@ class MergeRules:
     batch_max: int = 1
     adaptive: bool = False
     flaky_depth: int = 0
+    disjoint: bool = False
     method: str = "merge"
     approval: str = "auto"
     test_ms_max: int = 0

@@ -77,7 +77,7 @@ async def _assert_all_once(siege: Siege, before: str) -> None:
     assert set(checks.values()) == {1}, f"{siege.fell}: {checks}"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("operation", WRITES)
 async def test_killed_before_it_heard_of_a_write(
     tools: Tools, tmp_path: Path, operation: str

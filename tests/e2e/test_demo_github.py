@@ -17,6 +17,7 @@ from tests.conftest import NewProject
 CHECKOUT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(300)
 def test_it_lands_a_pull_request_and_leaves_the_model_until_ctrl_c(
     new_project: NewProject, tmp_path: Path
 ) -> None:

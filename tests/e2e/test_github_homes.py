@@ -13,7 +13,7 @@ from tests.conftest import NewProject
 from tests.on_github import Siege, besieged
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 async def test_one_works_and_the_other_says_so(new_project: NewProject, tmp_path: Path) -> None:
     """Started at the same moment, with a bead of the same name: one exits with 5 and a sentence,
     the other does and says everything, once; and so it stays when that one has ended."""

@@ -41,7 +41,7 @@ def _command_lines() -> set[bytes]:
     return found
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 async def test_a_whole_story_shows_no_secret(
     new_project: NewProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,5 +37,6 @@ def test_whatever_happens_the_bare_repository_knows_tested_trees_only(
 def test_whatever_happens_in_many_more_stories(
     first_ground: Ground, tmp_path: Path, seed: int
 ) -> None:
-    """The same, for seeds enough to find what is rare."""
+    """A merge queue on real repositories, whatever else moves there: only tested trees reach main,
+    each change lands once at most. The same as above, for seeds enough to find what is rare."""
     played(seed, first_ground, tmp_path)

@@ -127,6 +127,25 @@ async def test_duplicates_in_flight_join_the_one_that_runs() -> None:
     assert len(deed.begun) == 1
 
 
+async def test_who_begins_and_who_joins_are_told_of_the_end_when_the_key_is_free() -> None:
+    """Also where it never began: what is under the key then may be begun anew at once."""
+    journal = journal_of(INTENT)
+    executor, deed = Executor(journal.find), Deed(journal)
+    fresh: list[asyncio.Task[e.Event]] = []
+
+    def ended(_task: asyncio.Task[e.Event]) -> None:
+        fresh.append(executor.begin(KEY, EFFECT, ready(journal), begun=True))
+
+    task = executor.begin(KEY, EFFECT, deed, begun=True, ended=ended)
+    assert executor.begin(KEY, EFFECT, deed, begun=True, ended=ended) is task
+    task.cancel()
+    await asyncio.wait([task])
+    assert deed.begun == []
+    first, second = fresh
+    assert first is second is not task
+    assert await first == OUTCOME
+
+
 async def test_duplicates_in_flight_share_the_error_and_the_next_call_runs_again() -> None:
     """Everybody hears of a failure; it is no outcome, so it is not remembered."""
     journal = journal_of(INTENT)

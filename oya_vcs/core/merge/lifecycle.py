@@ -41,10 +41,11 @@ class Change:
 
     `round` counts its candidates; `onto` is what the newest was asked to stand on (None: the tip),
     `base` what it stands on, `candidate` and `tree` what it is; `conflict` is what it does not
-    merge into, in `files`; `paths` are what it changes of its base (None: not known). `asked_ms` is when its checks were asked for and `passed` how they ended
-    (None: not yet); `check`, `said` and `why` tell of a failure. `exit` is why it is to
-    leave the queue as soon as nothing of it is under way; `amended` what it has become since its
-    approval, and `withdrawn` why people took that back.
+    merge into, in `files`; `paths` are what it changes of its base (None: not known). `asked_ms` is
+    when its checks were asked for and `passed` how they ended (None: not yet); `check`, `said` and
+    `why` tell of a failure. `exit` is why it is to leave the queue as soon as nothing of it is
+    under way; `amended` what it has become since its approval, and `withdrawn` why people took that
+    back.
     """
 
     id: ChangeId

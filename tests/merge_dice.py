@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -43,7 +44,6 @@ def rules_by(dice: Random) -> MergeRules:
         approval=dice.choice(("auto", "auto", "manual")),
         test_ms_max=dice.choice((0, 60_000)),
         dispatch_ms_max=dice.choice((0, 0, 30_000)),
-        disjoint=dice.random() < 0.5,
     )
 
 
@@ -53,7 +53,8 @@ class Dice:
     def __init__(self, seed: int, place: Callable[[Policy], Place] = Place) -> None:
         self.dice = Random(seed)
         repos = [RepoId(f"repo-{n}") for n in range(self.dice.choice((1, 2)))]
-        self.scene = Scene(*repos, attempts_max=2, rules=rules_by(self.dice), place=place)
+        rules = replace(rules_by(self.dice), disjoint=bool(seed // 2 % 2))
+        self.scene = Scene(*repos, attempts_max=2, rules=rules, place=place)
         self._made = 0
 
     def run(self) -> Scene:

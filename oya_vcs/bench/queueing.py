@@ -1,8 +1,8 @@
 """The merge queue's own policy on a virtual clock: what landing costs at what rate of failure.
 
-The real fold and the real plan, over a forge that takes no time but for its tests, which all take
-the same, and over changes of which a seed says beforehand whether they are good. Knows no
-repository, no journal and no worker: a change that leaves the queue does not come back.
+The real fold and the real plan, over a forge that takes no time but for its tests, and over changes
+of which a seed says beforehand whether they are good. Knows no repository, no journal and no
+worker: a change that leaves the queue does not come back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from oya_vcs.core.decide.decisions import Decisions
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId
 from oya_vcs.core.merge import Change, MergeRules, Stage
+from oya_vcs.core.merge.lifecycle import OVER
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import Repo, World
@@ -32,8 +33,9 @@ MILLION = 1_000_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What is simulated: so many changes, of which the share `failing` is bad; a test of good ones
-    fails by a fluke in the share `flaky` of all tests. Tests take `test_ms`, `slots` of them at
-    once (0: as many as are asked for). `per_test` changes arrive in the time of one test, at
+    fails by a fluke in the share `flaky` of all tests. Tests take `test_ms`, more or less up to the
+    share `spread` of it, `slots` of them at once (0: as many as are asked for). No two changes
+    share a path. `per_test` changes arrive in the time of one test, at
     random; 0: all are there from the beginning.
     """
 
@@ -42,6 +44,7 @@ class Setting:
     failing: float = 0.0
     flaky: float = 0.0
     test_ms: int = 600_000
+    spread: float = 0.0
     slots: int = 0
     per_test: float = 0.0
     seed: int = 1
@@ -179,6 +182,7 @@ class _Run:
             base=base,
             commit=commit,
             tree=TreeId(commit),
+            paths=(effect.change,) if effect.paths_max else None,
         )
 
     def _landed(self, key: Key, effect: f.Land) -> e.Event:
@@ -199,13 +203,19 @@ class _Run:
         while self._asked and (not slots or self._running < slots):
             effect = self._asked.pop(0)
             change = self._world.changes[effect.change]
-            if change.candidate != effect.candidate or change.passed is not None:
+            gone = change.candidate != effect.candidate or change.stage in OVER
+            if gone or change.passed is not None:
                 continue
             self._running += 1
             self._result.tests += 1
             self._result.widest = max(self._result.widest, self._running)
-            end_ms = self._now_ms + self._setting.test_ms
+            end_ms = self._now_ms + self._test_ms()
             self._at(end_ms, lambda effect=effect: self._tested(effect))  # type: ignore[misc]
+
+    def _test_ms(self) -> int:
+        """How long the next test takes."""
+        test_ms, spread = self._setting.test_ms, self._setting.spread
+        return int(test_ms * (1 + self._dice.uniform(-spread, spread))) if spread else test_ms
 
     def _tested(self, effect: f.RunChecks) -> list[e.Event]:
         self._running -= 1

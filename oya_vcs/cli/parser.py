@@ -203,11 +203,15 @@ def _simulate(verbs: Commands) -> None:
         ("--slots", int, 0, "tests at once; 0: as many as are asked for"),
         ("--test-minutes", float, 10.0, "how long a test takes"),
         ("--load", float, 0.0, "changes that arrive in the time of a test; 0: all at the start"),
+        ("--spread", float, 0.0, "share by which a test is longer or shorter than that"),
         ("--seed", int, 1, "of the dice"),
     ):
         simulate.add_argument(
             flag, type=kind, default=default, metavar="N", help=f"{what} (default {default:g})"
         )
+    simulate.add_argument(
+        "--disjoint", action="store_true", help="[queue] disjoint; no two changes share a path"
+    )
     simulate.add_argument("--plot", metavar="FILE.svg", help="draw rates over shares of failure")
 
 

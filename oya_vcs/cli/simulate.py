@@ -29,7 +29,7 @@ def simulate(arguments: argparse.Namespace, output: Output) -> ExitCode:
     rows, data = [], []
     for name, rules in ways.items():
         result = run(replace(setting, rules=rules))
-        expected = _theory(name, rules, (1 - arguments.fail) * (1 - arguments.flake))
+        expected = _theory(name, rules, setting.failing, setting)
         rows.append(_row(name, result, expected))
         data.append({"merge": name, **_data(result), "theory": expected})
     head = ("merge", "rate", "theory", "landed", "tests", "a change", "waits p50", "p95", "wronged")
@@ -56,6 +56,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "slots": (0, 1_000),
     "test_minutes": (0.001, 10_000),
     "load": (0, 1_000),
+    "spread": (0, 0.99),
 }
 """What can be simulated: from and to."""
 
@@ -78,28 +79,32 @@ def _setting(arguments: argparse.Namespace) -> Setting:
         test_ms=int(arguments.test_minutes * 60_000),
         slots=arguments.slots,
         per_test=arguments.load,
+        spread=arguments.spread,
         seed=arguments.seed,
     )
 
 
 def _ways(arguments: argparse.Namespace) -> Mapping[str, MergeRules]:
     width, size, depth = arguments.window, arguments.batch, arguments.flaky_depth
+    wide = MergeRules(window_max=width, flaky_depth=depth, disjoint=arguments.disjoint)
     return {
         "serial": MergeRules(),
-        "window": MergeRules(window_max=width, flaky_depth=depth),
+        "window": wide,
         "batch": MergeRules(batch_max=size),
-        "adaptive": MergeRules(window_max=width, batch_max=size, adaptive=True, flaky_depth=depth),
+        "adaptive": replace(wide, batch_max=size, adaptive=True),
     }
 
 
-def _theory(name: str, rules: MergeRules, passing: float) -> float | None:
-    """The closed form, where there is one for this way and size."""
+def _theory(name: str, rules: MergeRules, failing: float, setting: Setting) -> float | None:
+    """The closed form, where there is one for this way and size, and tests of one length."""
+    passing = (1 - failing) * (1 - setting.flaky)
     forms: Mapping[str, Callable[[], float]] = {
         "serial": lambda: serial_rate(passing),
         "window": lambda: window_rate(passing, rules.window_max),
         "batch": lambda: batch_rate(passing, rules.batch_max),
     }
-    if name not in forms or rules.flaky_depth or rules.batch_max & (rules.batch_max - 1):
+    other = rules.flaky_depth or rules.disjoint or setting.spread
+    if name not in forms or other or rules.batch_max & (rules.batch_max - 1):
         return None
     return forms[name]()
 
@@ -147,7 +152,7 @@ def _draw(
             changes = min(setting.changes, PLOT_CHANGES_MAX)
             point = replace(setting, rules=rules, failing=share, changes=changes)
             lines.setdefault(name, []).append((share, run(point).rate))
-            expected = _theory(name, rules, (1 - share) * (1 - setting.flaky))
+            expected = _theory(name, rules, share, setting)
             if expected is not None:
                 lines.setdefault(f"{name} (theory)", []).append((share, expected))
     top = max(rate for name, line in lines.items() if name != "adaptive" for _, rate in line)

@@ -20,7 +20,12 @@ from oya_vcs.config.sections import SECTIONS, Config, RepoConfig
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.oya_toml import Setting, from_environment, from_flags, from_toml
 
-_WANTED = {"int": "a whole number", "str": "text", "tuple[str, ...]": "a list of texts"}
+_WANTED = {
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "text",
+    "tuple[str, ...]": "a list of texts",
+}
 
 
 def load(
@@ -120,6 +125,8 @@ def _from_text(kind: str, text: str) -> object:
     try:
         if kind == "int":
             return int(text)
+        if kind == "bool":
+            return {"true": True, "false": False}.get(text, text)
         if kind == "tuple[str, ...]":
             if text.lstrip().startswith("["):
                 import json  # noqa: PLC0415 - seldom needed; importing this is cheap

@@ -461,9 +461,18 @@ def test_every_field_has_a_type_that_can_be_read() -> None:
         value = getattr(Config(), section.name)
         assert is_dataclass(value)
         for key in fields(value):
-            assert str(key.type) in {"int", "str", "tuple[str, ...]"}
+            assert str(key.type) in {"int", "bool", "str", "tuple[str, ...]"}
             default = getattr(value, key.name)
             assert read(flags={f"{section.name}.{key.name}": default}) == Config()
+
+
+def test_what_is_either_so_or_not_is_true_or_false() -> None:
+    """In a file, a flag or a variable; any other word is refused with what it may be."""
+    assert read("[queue]\ndisjoint = true").queue.disjoint
+    assert read(flags={"queue.disjoint": "true"}).queue.disjoint
+    assert not read(flags={"queue.disjoint": "false"}).queue.disjoint
+    with pytest.raises(ConfigurationInvalid, match="must be true or false"):
+        read(flags={"queue.disjoint": "yes"})
 
 
 TEMPLATE = configs.templates_folder() / "oya.toml"

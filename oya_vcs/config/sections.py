@@ -81,9 +81,9 @@ class QueueConfig:
     ("adaptive"). `window_max` 0 is as many candidates as can be checked at once. `flaky_depth` is
     how many behind a failed one may show that it was a fluke; with `disjoint` a change lands with
     those on top of it that have passed and share no path with it. `test_ms_max` limits all checks
-    of a candidate together, with their waiting; 0: no limit. `freeze` are weekly times, in UTC, in which
-    nothing lands. `checks_slots` 0 is as many checks at once as fit the machine; `checks_parallel`
-    of them may be of one candidate.
+    of a candidate together, with their waiting; 0: no limit. `freeze` are weekly times, in UTC, in
+    which nothing lands. `checks_slots` 0 is as many checks at once as fit the machine;
+    `checks_parallel` of them may be of one candidate.
     """
 
     strategy: str = field(

@@ -27,7 +27,6 @@ from oya_vcs.core.texts import (
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 
-
 PATHS_MAX = 500
 """A change that touches more paths is not taken for one that shares none with others: a bound on
 what is recorded of each candidate."""

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.core import events as e
+from oya_vcs.core.beads import State
 from oya_vcs.core.fold import apply
-from oya_vcs.core.ids import BeadId, RepoId
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, RepoId
+from oya_vcs.core.merge import Change
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.standing import BeadRow, everything, touched
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
+from oya_vcs.journal.driver import open_read_only
 from oya_vcs.journal.queries import open_beads
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Journal, Recorded
 
 REPO = e.RepoRegistered(repo=RepoId("r"), path="/r", target="main")
+COMMIT = CommitId("c" * 40)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -49,6 +54,20 @@ def ready(journal: Journal) -> list[str] | None:
         return None
     with beads_now:
         return [one.id for one in beads_now.ready()]
+
+
+def blocked(journal: Journal) -> dict[str, tuple[int, list[str]]]:
+    """How many beads each blocked one waits for by the journal's rows, and which."""
+    if isinstance(journal, MemoryJournal):
+        rows = (journal.beads or {}).values()
+        return {b.id: (b.waits, list(b.needs or ())) for b in rows if b.waits}
+    assert isinstance(journal, SqliteJournal)
+    query = "SELECT b.id, b.waits, n.need FROM beads AS b JOIN needs AS n ON n.bead = b.id"
+    found: dict[str, tuple[int, list[str]]] = {}
+    with closing(open_read_only(journal.path)) as connection:
+        for bead, waits, need in connection.execute(query):
+            found.setdefault(bead.decode(), (waits, []))[1].append(need.decode())
+    return found
 
 
 async def take(journal: Journal, world: World, *events: e.Event, rows: bool = True) -> None:
@@ -128,3 +147,17 @@ async def test_a_closed_journal_is_not_refilled(tmp_path: Path) -> None:
         await journal.refill(())
     with pytest.raises(Bug, match="closed"):
         await journal.find("bead:a")
+
+
+async def test_a_landing_writes_rows_for_what_it_makes_ready_alone(journal: Journal) -> None:
+    """What waits for another, too, has no row; what it waits for is right all the same."""
+    world = World()
+    await journal.refill(())
+    await take(journal, world, REPO, added("a"), added("b"), added("c", "a"), added("d", "a", "b"))
+    bead, change = BeadId("a"), ChangeId("a.1")
+    world.beads[bead].state = State.TESTING
+    world.changes[change] = Change(id=change, repo=REPO.repo, bead=bead, attempt=1, head=COMMIT)
+    landing = e.FoundLanded(bead=bead, change=change, commit=COMMIT)
+    await take(journal, world, landing)
+    assert [row.id for row in touched(world, [landing])] == ["a", "c"]
+    assert blocked(journal) == {"d": (1, ["b"])}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
-from oya_vcs.core.ids import ChangeId, CommitId, Key, canonical_text, key_of_text, workspace_name
+from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.schedule import choose, overdue
 from oya_vcs.core.slots import backoff_ms
@@ -26,21 +25,13 @@ HOPELESS = frozenset({e.Reason.WORKER_MISSING})
 _NOBODYS_FAULT = frozenset({e.Reason.INTERRUPTED, e.Reason.PAUSED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """What the key of an attempt is made of."""
-
-    spec: Key
-    attempt: int
-
-
 def schedule(world: World, at_ms: int, policy: Policy) -> Decisions:
     """Start an attempt in every slot that is free and has a bead to work on; a bead that insists on
     its slot and has waited for it too long has failed an attempt."""
     while (choice := choose(world, policy, at_ms)) is not None:
         bead = world.bead(choice.bead)
         attempt = bead.attempt + 1
-        run = key_of_text(bead.id, canonical_text(_Run(spec=bead.key, attempt=attempt)))
+        run = execution_key(bead.id, {"spec": bead.key, "attempt": attempt})
         name = workspace_name(bead.id, attempt, run)
         yield e.AttemptClaimed(
             bead=bead.id,

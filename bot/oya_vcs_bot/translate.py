@@ -53,8 +53,9 @@ class Translator:
         seen = Json(payload)
         return News() if news is None or not self._about_us(seen) else news(self, seen)
 
-    def pull(self, pull: Json, by: str = "") -> PullSeen | None:
-        """A pull request as it is, or None where it is no whole one. `by` is who made it so."""
+    def pull(self, pull: Json, by: str = "", *, pushed: bool = False) -> PullSeen | None:
+        """A pull request as it is, or None where it is no whole one. `by` is who made it so, by
+        having `pushed` to it just now."""
         head, base = pull["head"], pull["base"]
         number, commit = pull["number"].number, _commit(head["sha"])
         if not (number and commit and base["ref"].text) or not self._named(base["repo"]):
@@ -77,7 +78,8 @@ class Translator:
             fork=head["repo"]["full_name"].text.lower() != self.name.lower(),
             mergeable=pull["mergeable"].maybe,
             updated_ms=pull["updated_at"].time_ms,
-            by=by,
+            pushed_ms=pull["updated_at"].time_ms if pushed else 0,
+            by=by or pull["merged_by"]["login"].text,
         )
 
     def comment(self, comment: Json) -> CommentSeen | None:
@@ -169,7 +171,8 @@ def _commit(sha: Json) -> CommitId | None:
 
 
 def _pull(us: Translator, payload: Json) -> News:
-    seen = us.pull(payload["pull_request"], by=payload["sender"]["login"].text)
+    pushed = payload["action"].text == "synchronize"
+    seen = us.pull(payload["pull_request"], by=payload["sender"]["login"].text, pushed=pushed)
     return News() if seen is None else News((seen,))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from oya_vcs.adapters.github import (
     Person,
     Poller,
     Trials,
-    Understand,
     UserToken,
     Wire,
     claim,
@@ -42,6 +41,7 @@ from oya_vcs.bootstrap.github_settings import remote_name, require_github, requi
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.bootstrap.web import render_of, translator_of
 from oya_vcs.config import Config, GithubConfig
+from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint, Topic
 from oya_vcs.core.ids import ChangeId, CommitId
 from oya_vcs.core.merge.lifecycle import OVER
@@ -51,6 +51,7 @@ from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Performer, Remote
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.supervisor import Ready
+from oya_vcs_bot.translate import News, Translator
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,10 +61,24 @@ class Hub:
     api: Github
     app: App | None
     settings: GithubConfig
-    understand: Understand
+    translator: Translator
     bell: Bell
     home_tag: str
     poller: Poller | None = None
+    bot: Person = field(default_factory=Person)
+    """Who an App's comments are by, once that was asked for. The account of a token is a person's,
+    who may speak to us, too."""
+
+    def read(self, kind: str, payload: Mapping[str, object]) -> News:
+        """What a payload of this kind of event tells, with what is known of who we are."""
+        us = (self.bot.id, 0 if self.app is None else self.app.installed)
+        if us != (self.translator.user_id, self.translator.installation):
+            self.translator = replace(self.translator, user_id=us[0], installation=us[1])
+        return self.translator.read(kind, payload)
+
+    def understand(self, kind: str, payload: Mapping[str, object]) -> Sequence[Event]:
+        """The facts of that."""
+        return self.read(kind, payload).facts
 
     def hear(self, hint: Hint) -> None:
         """Look sooner where a webhook says that something may have changed."""
@@ -148,12 +163,11 @@ async def open_hub(plan: Plan, repository: JjRepository, held: AsyncExitStack) -
     clock, settings = SystemClock(), plan.config.github
     wire = await held.enter_async_context(Wire(settings.api_url, clock))
     credentials, app = await asyncio.to_thread(way_in, settings, plan.environ, wire)
-    translator = translator_of(plan)
     return Hub(
         api=Github(wire, credentials, settings.repo, clock),
         app=app,
         settings=settings,
-        understand=lambda kind, payload: translator.read(kind, payload).facts,
+        translator=translator_of(plan),
         bell=Bell(clock),
         home_tag=repository.home_tag,
     )
@@ -227,8 +241,10 @@ async def diagnose(plan: Plan) -> Sequence[Looked]:
 
 
 async def _ourselves(hub: Hub) -> Person:
-    slug = "" if hub.app is None else (await hub.app.about())["slug"]
-    return await ourselves(hub.api, slug)
+    if hub.app is None:
+        return await ourselves(hub.api, "")
+    hub.bot = await ourselves(hub.api, (await hub.app.about())["slug"])
+    return hub.bot
 
 
 def _once(ask: Callable[[], Awaitable[Person]]) -> Callable[[], Awaitable[Person]]:

@@ -35,6 +35,7 @@ from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.merge import MergeRules
 from oya_vcs.core.merge.gates import span_of
 from oya_vcs.core.policy import Policy, Rules
+from oya_vcs.core.pull_request import PullRules
 from oya_vcs.core.queues import Strategy
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Remote
@@ -83,6 +84,11 @@ class Plan:
                 sticky_ms=self.config.queue.sticky_ms,
             ),
             merge=rules_of(self.config.queue, self.checks_fitting),
+            pulls=PullRules(
+                prefix=self.config.github.prefix,
+                wip=self.config.github.wip,
+                blocked=self.config.github.blocked,
+            ),
             setup=bool(self.config.workspace.setup.strip()),
         )
 

@@ -200,7 +200,7 @@ def _github(plan: Plan, hub: Hub, door: Door, say: Callable[[str], None]) -> Seq
     from oya_vcs.bootstrap.web import web_of  # noqa: PLC0415 - slow to import, seldom needed
 
     poller = Child(name="poller", run=partial(hub.poll, door))
-    return [*web_of(plan, door, say, hub.hear), poller]
+    return [*web_of(plan, door, say, hub.read, hub.hear), poller]
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from oya_vcs.core.hints import Hint
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.supervisor import Child, Ready
-from oya_vcs_bot.app import Desk, make_app
+from oya_vcs_bot.app import Desk, Understand, make_app
 from oya_vcs_bot.replies import Render, replies
 from oya_vcs_bot.serving import listening, serve
 from oya_vcs_bot.translate import Translator
@@ -36,7 +36,8 @@ def web_of(
     plan: Plan,
     door: Door,
     say: Callable[[str], None],
-    wake: Callable[[Hint], None] = lambda _hint: None,
+    understand: Understand,
+    wake: Callable[[Hint], None],
 ) -> list[Child]:
     """The child that takes GitHub's webhooks; none without a secret to know them by, which is said:
     polling finds what they tell, only later."""
@@ -54,7 +55,7 @@ def web_of(
 
     desk = Desk(
         secret=secret.encode("utf-8", "surrogateescape"),
-        understand=translator_of(plan).read,
+        understand=understand,
         offer=offer,
         wake=wake,
     )

@@ -83,6 +83,11 @@ def spans(value: tuple[str, ...]) -> str:
     return "" if wrong is None else f"must be times such as {example}, and has {shown(wrong)}"
 
 
+def texts(value: tuple[str, ...]) -> str:
+    """Words that something is known by: an empty one would be everything."""
+    return "" if all(one.strip() for one in value) else "must hold no empty text, and holds one"
+
+
 def inside(value: tuple[str, ...]) -> str:
     """Paths from the root of a repository that do not lead out of it."""
     for path in value:

@@ -17,6 +17,7 @@ from oya_vcs.config.rules import (
     one_of,
     places,
     spans,
+    texts,
     variables,
 )
 
@@ -127,7 +128,8 @@ class WebConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GithubConfig:
     """`[github]`: how to reach and be reached by GitHub. Secrets are named here, never written.
-    `prefix` is how a line of a comment speaks to us."""
+    `prefix` is how a line of a comment speaks to us; what has one of the `wip` words before its
+    title, or one of the `blocked` labels, is not to land yet."""
 
     api_url: str = field(
         default="https://api.github.com", metadata=like(r"https?://\S+", "an http(s) address")
@@ -136,6 +138,8 @@ class GithubConfig:
     prefix: str = field(
         default="@oya", metadata=like(r"[^\s`<>\[\]\\]*\w[^\s`<>\[\]\\]*", "one word of text")
     )
+    wip: tuple[str, ...] = field(default=("WIP", "DO NOT MERGE", "DNM"), metadata={"rule": texts})
+    blocked: tuple[str, ...] = field(default=("blocked", "do-not-merge"), metadata={"rule": texts})
     app_id: int = field(default=0, metadata=between(0))
     private_key_file: str = ""
     token_env: str = field(default="", metadata=_VARIABLE)

@@ -14,7 +14,7 @@ from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.adapters.toolbox import Tools
 from oya_vcs.bootstrap.plan import Plan
-from oya_vcs.bootstrap.web import render_of, web_of
+from oya_vcs.bootstrap.web import render_of, translator_of, web_of
 from oya_vcs.config import Config, GithubConfig, Home, WebConfig
 from oya_vcs.core import events as e
 from oya_vcs.core.policy import Policy
@@ -67,7 +67,9 @@ async def test_a_delivery_is_on_record_once_when_it_is_accepted(tmp_path: Path) 
     """A receipt and its facts in one step; the same delivery again adds no row, and what tells no
     fact none at all."""
     daemon, port = Daemon(), free_port()
-    (child,) = web_of(plan(tmp_path, port), daemon.door, say=lambda _said: None)
+    asked = plan(tmp_path, port)
+    read = translator_of(asked).read
+    (child,) = web_of(asked, daemon.door, lambda _said: None, read, lambda _hint: None)
     await daemon.life.engine.offer(e.RepoRegistered(repo=REPO, path="/r", target="main"))
     ready = asyncio.Event()
     running = asyncio.create_task(child.run(ready.set))
@@ -94,7 +96,9 @@ async def test_a_delivery_is_on_record_once_when_it_is_accepted(tmp_path: Path) 
 def test_without_a_secret_nothing_is_served(tmp_path: Path) -> None:
     """And the daemon says so, and how it goes on."""
     said: list[str] = []
-    assert web_of(plan(tmp_path, 1, secret=""), Door(), say=said.append) == []
+    asked = plan(tmp_path, 1, secret="")
+    read = translator_of(asked).read
+    assert web_of(asked, Door(), said.append, read, lambda _hint: None) == []
     assert said == [
         f"No webhook is taken: {VARIABLE} is not set. GitHub is asked every 60 s instead."
     ]
@@ -105,7 +109,9 @@ async def test_a_taken_address_costs_the_webhooks_only(tmp_path: Path) -> None:
     said: list[str] = []
     taken = listening("127.0.0.1:0")
     taken.listen()
-    (child,) = web_of(plan(tmp_path, taken.getsockname()[1]), Door(), say=said.append)
+    asked = plan(tmp_path, taken.getsockname()[1])
+    read = translator_of(asked).read
+    (child,) = web_of(asked, Door(), said.append, read, lambda _hint: None)
     ready = asyncio.Event()
     running = asyncio.create_task(child.run(ready.set))
     await asyncio.wait_for(ready.wait(), 30)

@@ -1,5 +1,5 @@
-"""A daemon that listens on the model of GitHub: the product as it is put together for its users, on a
-real jj clone, in the process of the test.
+"""A daemon that listens on the model of GitHub: the product as it is put together for its users, on
+a real jj clone, in the process of the test.
 
 Knows nobody's words: what is said stands in the tests.
 """
@@ -7,13 +7,16 @@ Knows nobody's words: what is said stands in the tests.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+import httpx
 import pytest
 
 from oya_vcs.adapters.clock import SystemClock
@@ -25,10 +28,10 @@ from oya_vcs.core.ids import BeadId
 from oya_vcs.runtime.daemon import Daemon
 from tests.github_model.clock import RealClock
 from tests.github_model.conversation import Hub
-from tests.github_model.hooks import doubled_and_shuffled
+from tests.github_model.hooks import doubled_and_shuffled, signed
 from tests.github_model.records import CheckRun, Comment, Pull
 
-DEADLINE_MS = 12_000
+DEADLINE_MS = 60_000
 """What is not so after this long will not be so: far beyond what the slowest machine needs."""
 LOOK_MS = 10
 
@@ -95,7 +98,6 @@ class Listener:
     clock: Passing
     clone: Clone
     way: Way
-    settings: dict[str, object]
     port: int
     daemon: Daemon | None = None
     warned: list[str] = field(default_factory=list)
@@ -122,6 +124,18 @@ class Listener:
         async with open_daemon(plan, say=self.warned.append) as self.daemon:
             yield self.daemon
         self.daemon = None
+
+    async def delivers(self, event: str, payload: dict[str, object], *, secret: str = "") -> int:
+        """Deliver a webhook that GitHub did not send; the status of the answer."""
+        body = json.dumps(payload).encode()
+        headers = signed(body, secret or self.hub.hooks.secret) | {
+            "Content-Type": "application/json",
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": str(uuid.uuid4()),
+        }
+        url = f"http://127.0.0.1:{self.port}/github/webhook"
+        async with httpx.AsyncClient() as client:
+            return (await client.post(url, content=body, headers=headers)).status_code
 
     def bead(self, name: str | Pull) -> Bead | None:
         """What the daemon knows of a bead, or of a person's pull request."""
@@ -205,4 +219,4 @@ async def listener_on(hub: Hub, clock: Passing, clone: Clone, way: Way) -> Async
             hub.hooks.url = f"http://127.0.0.1:{port}/github/webhook"
         if way is Way.DOUBLED:
             hub.hooks.way = doubled_and_shuffled(seed=6)
-        yield Listener(hub, clock, clone, way, {}, port)
+        yield Listener(hub, clock, clone, way, port)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import aiohttp
 import pytest
 
 from oya_vcs.errors import Locked
 from tests.github_model.conversation import Hub
 from tests.github_model.faults import Fault
-from tests.github_model.hooks import signed
 from tests.github_model.tiny_ci import Way as Ci
 from tests.talks.listener import ONE_WAY, Listener
 
@@ -51,6 +49,8 @@ async def test_a_comment_that_cannot_be_written_holds_up_no_landing(
         await oya.until(lambda: len(oya.answers(pull)) == 1)
 
 
+@ONE_WAY
+@pytest.mark.chaos
 async def test_a_token_that_ends_early_is_renewed(oya: Listener, hub: Hub) -> None:
     """In the middle, for the API and for git; nobody sees it."""
     hub.ci.way = Ci.HELD
@@ -66,25 +66,34 @@ async def test_a_token_that_ends_early_is_renewed(oya: Listener, hub: Hub) -> No
 
 
 @ONE_WAY
+@pytest.mark.chaos
 async def test_nobody_else_speaks_for_github(oya: Listener, hub: Hub) -> None:
-    """A delivery that is signed by another secret, or for another installation, means nothing: no
-    request of ours follows, and no state changes."""
+    """A delivery that is signed with another secret is refused, one of another installation means
+    nothing, and neither is on record; the true one is."""
     async with oya.listens() as daemon:
         pull = await hub.alice.opens({"a.txt": "A"})
-        await oya.until(lambda: daemon.world.pulls)
-        hub.hooks.secret = "guessed"
         oya.later()
-        hub.hooks.log.clear()
-        hub.hooks.way = lambda delivery: __import__("tests").github_model.hooks.LOST
-        comment = hub.bob.comments(pull, "@oya r+")
-        hub.repo.comments.pop(comment.id)
-        delivery = hub.hooks.log[-1]
-        foreign = {**delivery.payload, "installation": {"id": 1}}
-        assert comment
-        async with aiohttp.ClientSession() as session:
-            assert signed
-            assert session
-            assert foreign
+        await oya.hears(hub.bob.comments(pull, "@oya status"), "Nobody has approved")
+        true = next(one for one in reversed(hub.hooks.log) if one.event == "issue_comment")
+        comment = true.payload["comment"] | {
+            "body": "@oya hold",
+            "html_url": true.payload["comment"]["html_url"] + "7",
+        }
+        said = true.payload | {"comment": comment}
+        assert await oya.delivers("issue_comment", said, secret="guessed") == 401
+        foreign = said | {"installation": {"id": hub.installation.id + 1}}
+        assert await oya.delivers("issue_comment", foreign) == 202
+        seen = next(iter(daemon.world.pulls.values()))
+        assert len(seen.heard) == 1
+        assert await oya.delivers("issue_comment", said) == 202
+        assert len(seen.heard) == 2
+
+
+@ONE_WAY
+@pytest.mark.chaos
+async def test_only_one_of_two_listens(oya: Listener, hub: Hub) -> None:
+    """A second daemon on the same home says that the first one has it."""
+    async with oya.listens():
         with pytest.raises(Locked):
             async with oya.listens():
-                pass
+                raise AssertionError(hub)

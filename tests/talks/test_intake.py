@@ -27,7 +27,7 @@ async def test_who_may_not_write_approves_nothing(oya: Listener, hub: Hub) -> No
 async def test_a_line_after_the_other_is_obeyed_and_what_is_quoted_is_not(
     oya: Listener, hub: Hub
 ) -> None:
-    """Two commands in one comment, each answered once, among code and quotes that mean nothing; what
+    """Two commands in one comment, each answered once, among code and quotes; what
     is not understood is answered with what was meant."""
     hub.ci.way = Ci.HELD
     async with oya.listens():
@@ -37,7 +37,7 @@ async def test_a_line_after_the_other_is_obeyed_and_what_is_quoted_is_not(
         said = hub.bob.comments(pull, text)
         await oya.hears(said, "Approved")
         await oya.hears(said, "It is held")
-        assert "`release`" in await oya.hears(said, "I do not understand this")
+        assert "`@oya release`" in await oya.hears(said, "I do not understand this")
         await oya.until(lambda: "Held by bob" in oya.status(pull))
         assert len(oya.answers(pull)) == 3
         assert not hub.ci.built

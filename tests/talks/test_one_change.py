@@ -13,8 +13,8 @@ from tests.talks.listener import ONE_WAY, Listener
 
 
 async def test_what_is_approved_lands_as_it_was_tested(oya: Listener, hub: Hub) -> None:
-    """The tree on the target is the tested one, under a merge of base and head; the answer names the
-    commit, and there are one answer, one living status, one check and one label in the end."""
+    """The tree on the target is the tested one, under a merge of base and head; the answer names
+    the commit, and there are one answer, one living status, one check and one label in the end."""
     async with oya.listens():
         first = await hub.target()
         pull = await hub.alice.opens({"a.txt": "A"})
@@ -35,8 +35,8 @@ async def test_what_is_approved_lands_as_it_was_tested(oya: Listener, hub: Hub) 
 async def test_what_fails_leaves_the_target_and_is_tried_again_by_word(
     oya: Listener, hub: Hub
 ) -> None:
-    """The job that failed is named, on the pull request and by our check; `retry` tests the very same
-    commit again, and it lands."""
+    """The job that failed is named, on the pull request and by our check; `retry` tests the very
+    same commit again, and it lands."""
     hub.ci.way = Ci.RED
     async with oya.listens():
         first = await hub.target()
@@ -59,8 +59,8 @@ async def test_what_fails_leaves_the_target_and_is_tried_again_by_word(
 async def test_one_commit_in_place_of_several_is_shown_as_merged(
     oya: Listener, hub: Hub, method: str
 ) -> None:
-    """The head is moved first, so that GitHub shows as merged what landed as another commit; our own
-    push drops no approval."""
+    """The head is moved first, so that GitHub shows as merged what landed as another commit; our
+    own push drops no approval."""
     async with oya.listens(queue__method=method):
         first = await hub.target()
         pull = await hub.alice.opens({"a.txt": "A"})
@@ -97,7 +97,7 @@ async def test_what_was_green_while_nobody_listened_lands(oya: Listener, hub: Hu
 @ONE_WAY
 @pytest.mark.chaos
 async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
-    """`try` tests it on top of the target and says how that ended; its branch is gone afterwards."""
+    """`try` tests it on top of the target and says how that ended; its branch is gone."""
     async with oya.listens():
         first = await hub.target()
         pull = await hub.alice.opens({"a.txt": "A"})
@@ -113,10 +113,9 @@ async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
 async def test_a_beads_pull_request_says_what_the_bead_is_and_goes_back_with_a_note(
     oya: Listener, hub: Hub
 ) -> None:
-    """The description stands in the body; `rework` gives the bead back to its worker; closed by hand,
-    the bead says so."""
+    """The description stands in the body; `rework` gives the bead back to its worker."""
     bead = BeadSpec(id=BeadId("b0"), title="A bead", description="Why this is wanted.")
-    settings = {"worker__command": agent("honest"), "queue__approval": "required"}
+    settings = {"worker__command": agent("honest"), "queue__approval": "manual"}
     async with oya.listens(**settings) as daemon:
         await daemon.submit([bead])
         await oya.until(lambda: hub.repo.pulls)

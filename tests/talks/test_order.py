@@ -51,7 +51,7 @@ async def test_the_tree_is_closed_and_opened_again(oya: Listener, hub: Hub) -> N
 @ONE_WAY
 @pytest.mark.chaos
 async def test_three_that_are_green_land_together(oya: Listener, hub: Hub) -> None:
-    """A window of three: each tested on top of the one before it, and all of them land as tested."""
+    """A window of three: each tested on top of the one before, and all land as tested."""
     hub.ci.way = Ci.HELD
     async with oya.listens(queue__merge="window", queue__window_max=3):
         pulls = [await hub.alice.opens({f"{one}.txt": one}) for one in "abc"]

@@ -101,6 +101,8 @@ listen = "[::1]:80"
 api_url = "http://localhost:8080/api/v3"
 repo = "owner/na.me"
 prefix = "@robot"
+wip = ["SOON"]
+blocked = ["frozen"]
 app_id = 12
 private_key_file = "key.pem"
 token_env = "TOKEN"
@@ -113,6 +115,8 @@ EVERY_GITHUB_KEY = {
     "api_url": "http://localhost:8080/api/v3",
     "repo": "owner/na.me",
     "prefix": "@robot",
+    "wip": ("SOON",),
+    "blocked": ("frozen",),
     "app_id": 12,
     "private_key_file": "key.pem",
     "token_env": "TOKEN",

@@ -65,7 +65,8 @@ class App:
         self._repo = repo
         self._token = ""
         self._ends_ms = 0
-        self._installation = 0
+        self.installed = 0
+        """The number of its installation on the repository, 0 until that was asked for."""
         self._renewing = asyncio.Lock()
         try:
             self.jwt()
@@ -123,9 +124,9 @@ class App:
         return {} if heard.reply is None else heard.reply.data
 
     async def _renew(self) -> None:
-        if not self._installation:
-            self._installation = int((await self.installation())["id"])
-        path = f"/app/installations/{self._installation}/access_tokens"
+        if not self.installed:
+            self.installed = int((await self.installation())["id"])
+        path = f"/app/installations/{self.installed}/access_tokens"
         only = {"repositories": [self._repo.partition("/")[2]]}
         heard = await self._wire.ask("POST", path, jwt=self.jwt(), body=only)
         given = {} if heard.reply is None else heard.reply.data

@@ -8,7 +8,7 @@ GitHub does not answer to is asked again, with a look at what became of it first
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from oya_vcs.adapters.github.people import by_number, level_of, who_labelled
 from oya_vcs.adapters.github.trying import Trials
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId, ChangeId, Key
+from oya_vcs.core.ids import ChangeId, Key
 from oya_vcs.core.pulls import AskPermission, Reply, TellStatus, TryPull
 from oya_vcs.errors import Bug, WorldFailed
 from oya_vcs.ports import Clock, Performer, Probe, Remote, Report
@@ -90,7 +90,7 @@ class GithubForge:
             case f.Land():
                 found = await self.local.probe(key, effect)
                 if isinstance(found, e.Landed):
-                    await self._landed(effect.change, await self.heads.landing(effect))
+                    await self._landed(effect)
                 return found
             case f.BuildCandidate() | f.DropCandidates():
                 return await self.local.probe(key, effect)
@@ -152,7 +152,8 @@ class GithubForge:
                 return None
 
     async def _build(self, key: Key, effect: f.BuildCandidate, report: Report) -> e.Event:
-        await self.opening.require(effect.bead, effect.head)
+        if effect.pull:
+            await self.opening.bring(effect.pull, effect.head)
         event = await self.local.do(key, effect, report)
         if isinstance(event, e.CandidateBuilt):
             await self.heads.remember(effect, event)
@@ -163,16 +164,15 @@ class GithubForge:
         what was not merged."""
         branch = queue_branch(self.home_tag, effect.change, effect.commit)
         await put(self.remote, branch, effect.commit)
-        landing = await self.heads.move(effect)
+        await self.heads.move(effect)
         event = await self.local.do(key, effect, report)
         if isinstance(event, e.Landed):
-            await self._landed(effect.change, landing)
+            await self._landed(effect)
         return event
 
-    async def _landed(self, change: ChangeId, landing: Iterable[BeadId]) -> None:
-        await self.heads.close(landing)
-        await self.heads.forget(landing)
-        await self._tidy(change)
+    async def _landed(self, effect: f.Land) -> None:
+        await self.heads.close(effect)
+        await self._tidy(effect.change)
 
     async def _tidy(self, change: ChangeId) -> None:
         """Remove the branches of a change's candidates. What GitHub does not remove now, the poller

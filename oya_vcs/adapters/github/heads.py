@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from oya_vcs.adapters.github.client import Github
-from oya_vcs.adapters.github.opening import pull_of
+from oya_vcs.adapters.github.opening import open_pull
 from oya_vcs.adapters.github.outcomes import GithubFailed
-from oya_vcs.core.effects import BuildCandidate, Land
+from oya_vcs.core.effects import BuildCandidate, Land, LandedPull
 from oya_vcs.core.ids import BeadId, CommitId
 from oya_vcs.core.outcomes import CandidateBuilt
 from oya_vcs.ports import Clock, Remote, Repository
@@ -61,39 +61,33 @@ class Heads:
         if lines:
             await self._repository.git("update-ref", "--stdin", stdin="".join(lines))
 
-    async def landing(self, effect: Land) -> list[BeadId]:
-        """The beads that land with `effect`, as far as anything is remembered of them."""
-        made = await self._made()
-        between = set((await self._between(effect)).split()) if made else set[str]()
-        return [one.bead for one in made if one.candidate in between]
+    async def landing(self, effect: Land) -> list[LandedPull]:
+        """The pull requests that land with `effect` as something else than their heads."""
+        made = {one.candidate for one in await self._made()} if effect.pulls else set[CommitId]()
+        return [one for one in effect.pulls if one.commit in made]
 
-    async def move(self, effect: Land) -> list[BeadId]:
-        """Move the heads of all that lands with `effect`, and wait until GitHub has seen it;
-        returns the beads that it is about."""
-        made = await self._made()
-        if not made:
-            return []
-        landing = set((await self._between(effect)).split())
-        lands = [one for one in made if one.candidate in landing]
+    async def move(self, effect: Land) -> None:
+        """Move the heads of all that lands with `effect` as something else, and wait until GitHub
+        has seen it."""
+        lands = await self.landing(effect)
+        made = await self._made() if lands else []
         moved = [one for one in lands if await self._move(one, made)]
         for one in moved:
             await self._seen(one)
-        return [one.bead for one in lands]
 
-    async def close(self, beads: Iterable[BeadId]) -> None:
+    async def close(self, effect: Land) -> None:
         """Close what has landed and is not shown as merged: from a fork, whose branch is not ours
-        to move, or because GitHub was too slow."""
-        for bead in beads:
+        to move, or because GitHub was too slow. Nothing of it is remembered any more."""
+        landed = await self.landing(effect)
+        for one in landed:
             try:
-                pull = await pull_of(self._api, bead)
-                if pull is not None:
-                    path = self._api.here(f"/pulls/{pull['number']}")
+                if await open_pull(self._api, one.number) is not None:
+                    path = self._api.here(f"/pulls/{one.number}")
                     await self._api.send("PATCH", path, {"state": "closed"})
             except GithubFailed:
                 continue  # a landing is not held up by how it is shown; the next poll sees it open
-
-    async def _between(self, effect: Land) -> str:
-        return await self._repository.git("rev-list", effect.commit, f"^{effect.base}")
+        commits = {one.commit for one in landed}
+        await self.forget({one.bead for one in await self._made() if one.candidate in commits})
 
     async def _made(self) -> list[_Made]:
         said = await self._repository.git(
@@ -102,27 +96,28 @@ class Heads:
         rows = (re.fullmatch(r"\S+/([0-9a-f]{40})/(\S+) (\S+)", line) for line in said.splitlines())
         return [_Made(CommitId(r[1]), BeadId(r[2]), CommitId(r[3])) for r in rows if r is not None]
 
-    async def _move(self, one: _Made, made: Iterable[_Made]) -> bool:
+    async def _move(self, one: LandedPull, made: Iterable[_Made]) -> bool:
         """Move one head, if it stands where we may take it from."""
         try:
-            pull = await pull_of(self._api, one.bead)
+            pull = await open_pull(self._api, one.number)
         except GithubFailed:
             return False
         if pull is None or _repository_of(pull["head"]) != _repository_of(pull["base"]):
             return False
-        ours = {each.candidate for each in made if each.bead == one.bead}
+        beads = {each.bead for each in made if each.candidate == one.commit}
+        known = [each for each in made if each.bead in beads]
         stands = CommitId(pull["head"]["sha"])
-        if stands not in {one.head, *ours}:
+        if stands not in {each.head for each in known} | {each.candidate for each in known}:
             return False
-        return await self._remote.push(pull["head"]["ref"], stands, one.candidate) is None
+        return await self._remote.push(pull["head"]["ref"], stands, one.commit) is None
 
-    async def _seen(self, one: _Made) -> None:
+    async def _seen(self, one: LandedPull) -> None:
         for _ in range(LOOKS_MAX):
             try:
-                pull = await pull_of(self._api, one.bead)
+                pull = await open_pull(self._api, one.number)
             except GithubFailed:
                 return
-            if pull is None or pull["head"]["sha"] == one.candidate:
+            if pull is None or pull["head"]["sha"] == one.commit:
                 return
             await self._clock.sleep(LOOK_MS)
 

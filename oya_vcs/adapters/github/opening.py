@@ -6,14 +6,13 @@ what a bead is worth, nor what the queue does with it.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from oya_vcs.adapters.github.branches import bead_branch, put, refused
 from oya_vcs.adapters.github.client import Github
 from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.core.effects import OpenChange
-from oya_vcs.core.ids import BeadId, CommitId, Key
+from oya_vcs.core.ids import CommitId, Key
 from oya_vcs.core.marks import key_in, mark
 from oya_vcs.core.neutral import neutral
 from oya_vcs.core.outcomes import ChangeOpened
@@ -22,7 +21,6 @@ from oya_vcs.ports import Refused, Remote, Repository
 
 TITLE_MAX = 256
 """Characters of a title that GitHub takes."""
-_PULL = re.compile(r"pr-([1-9]\d{0,8})", re.ASCII)
 
 
 class Opening:
@@ -39,10 +37,6 @@ class Opening:
 
         Raises WorldFailed; a retryable one leaves what `find` understands.
         """
-        theirs = await self._of_a_person(effect.bead, effect.head)
-        if theirs:
-            await self.bring(theirs, effect.head)
-            return _opened(key, effect, theirs)
         branch = bead_branch(effect.bead)
         await put(self._remote, branch, effect.head)
         text = {"title": _title(effect.title), "body": await self._body(key, effect)}
@@ -63,14 +57,6 @@ class Opening:
         done = key_in(pull["body"] or "") == key and pull["title"] == _title(effect.title)
         return _opened(key, effect, int(pull["number"])) if done else None
 
-    async def require(self, bead: BeadId, head: CommitId) -> None:
-        """Have the head's commits here, where it is a person's. Raises WorldFailed."""
-        if await self._is_here(head):
-            return
-        number = await self._of_a_person(bead, head)
-        if number:
-            await self.bring(number, head)
-
     async def bring(self, number: int, head: CommitId) -> None:
         """Fetch the commits of a pull request, from a fork too: GitHub shows them in this
         repository. Raises WorldFailed, not retryable where its head is another one by now."""
@@ -84,16 +70,6 @@ class Opening:
                 f"Pull request {number} is at {found} and not at {head} any more.",
                 hint="It was pushed to meanwhile; approve it as it is now.",
             )
-
-    async def _of_a_person(self, bead: BeadId, head: CommitId) -> int:
-        """The number of the pull request that the bead is, 0 where it is a bead of its own: such a
-        name alone proves nothing, the commit does."""
-        named = _PULL.fullmatch(bead)
-        if named is None:
-            return 0
-        pull = await self._api.find(self._api.here(f"/pulls/{named[1]}"))
-        theirs = pull is not None and pull["head"]["sha"] == head
-        return int(named[1]) if theirs and pull["head"]["ref"] != bead_branch(bead) else 0
 
     async def _is_here(self, commit: CommitId) -> bool:
         said = await self._repository.git("cat-file", "--batch-check", stdin=f"{commit}\n")
@@ -112,11 +88,10 @@ class Opening:
             return pull
 
     async def _body(self, key: Key, effect: OpenChange) -> str:
-        """What the commit says below its first line, and where it comes from."""
+        """What the bead is, and where the commit comes from."""
         message = await self._repository.git("log", "-1", "--format=%b", effect.head)
         trailers = [line for line in message.splitlines() if line.startswith("Oya-")]
-        prose = [line for line in message.splitlines() if not line.startswith("Oya-")]
-        words = neutral("\n".join(prose)).strip()
+        words = neutral(effect.text).strip()
         return "\n\n".join(part for part in (mark(key), words, "\n".join(trailers)) if part)
 
 
@@ -126,13 +101,9 @@ async def opened_from(api: Github, branch: str) -> Any:
     return next((one for one in rows if one["head"]["ref"] == branch), None)
 
 
-async def pull_of(api: Github, bead: BeadId) -> Any:
-    """The open pull request of a bead, its own or the one that it is, or None. Raises
-    GithubFailed."""
-    pull = await opened_from(api, bead_branch(bead))
-    named = _PULL.fullmatch(bead)
-    if pull is None and named is not None:
-        pull = await api.find(api.here(f"/pulls/{named[1]}"))
+async def open_pull(api: Github, number: int) -> Any:
+    """The pull request of that number, or None where it is not open. Raises GithubFailed."""
+    pull = await api.find(api.here(f"/pulls/{number}"))
     return pull if pull is not None and pull["state"] == "open" else None
 
 

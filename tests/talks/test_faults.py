@@ -74,7 +74,7 @@ async def test_nobody_else_speaks_for_github(oya: Listener, hub: Hub) -> None:
         pull = await hub.alice.opens({"a.txt": "A"})
         oya.later()
         await oya.hears(hub.bob.comments(pull, "@oya status"), "Nobody has approved")
-        true = next(one for one in reversed(hub.hooks.log) if one.event == "issue_comment")
+        true = next(one for one in hub.hooks.log if one.event == "issue_comment")
         comment = true.payload["comment"] | {
             "body": "@oya hold",
             "html_url": true.payload["comment"]["html_url"] + "7",

@@ -78,8 +78,7 @@ class CollectResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChange:
-    """Open a change request for a collected result. Settled by `ChangeOpened`. `title` and `text`
-    are the bead's own words."""
+    """Open a change request for a collected result. Settled by `ChangeOpened`."""
 
     repo: RepoId
     bead: BeadId
@@ -87,7 +86,6 @@ class OpenChange:
     change: ChangeId
     head: CommitId
     title: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

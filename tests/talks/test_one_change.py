@@ -110,17 +110,17 @@ async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
 
 @ONE_WAY
 @pytest.mark.chaos
-async def test_a_beads_pull_request_says_what_the_bead_is_and_goes_back_with_a_note(
+async def test_a_beads_pull_request_says_where_it_comes_from_and_goes_back_with_a_note(
     oya: Listener, hub: Hub
 ) -> None:
-    """The description stands in the body; `rework` gives the bead back to its worker."""
-    bead = BeadSpec(id=BeadId("b0"), title="A bead", description="Why this is wanted.")
+    """It has the title and the trailers of the result; `rework` gives the bead back to its worker."""
+    bead = BeadSpec(id=BeadId("b0"), title="A bead")
     settings = {"worker__command": agent("honest"), "queue__approval": "manual"}
     async with oya.listens(**settings) as daemon:
         await daemon.submit([bead])
         await oya.until(lambda: hub.repo.pulls)
         pull = next(iter(hub.repo.pulls.values()))
-        assert (pull.title, "Why this is wanted." in (pull.body or "")) == ("A bead", True)
+        assert (pull.title, "Oya-Bead: b0" in (pull.body or "")) == ("A bead", True)
         await oya.until(lambda: "waiting" in oya.status(pull))
         oya.later()
         await oya.hears(hub.bob.comments(pull, "@oya rework Write more."), "")

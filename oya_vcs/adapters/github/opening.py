@@ -88,10 +88,11 @@ class Opening:
             return pull
 
     async def _body(self, key: Key, effect: OpenChange) -> str:
-        """What the bead is, and where the commit comes from."""
+        """What the commit says below its first line, and where it comes from."""
         message = await self._repository.git("log", "-1", "--format=%b", effect.head)
         trailers = [line for line in message.splitlines() if line.startswith("Oya-")]
-        words = neutral(effect.text).strip()
+        prose = [line for line in message.splitlines() if not line.startswith("Oya-")]
+        words = neutral("\n".join(prose)).strip()
         return "\n\n".join(part for part in (mark(key), words, "\n".join(trailers)) if part)
 
 

@@ -11,7 +11,6 @@ from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
 from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
 from oya_vcs.core.policy import Policy
-from oya_vcs.core.pull_request import BODY_MAX
 from oya_vcs.core.schedule import choose, overdue
 from oya_vcs.core.slots import backoff_ms
 from oya_vcs.core.spec import files_of
@@ -177,7 +176,6 @@ def open_change(bead: Bead, head: CommitId) -> e.Event:
             change=ChangeId(f"{bead.id}.{bead.attempt}"),
             head=head,
             title=bead.spec.title,
-            text=bead.spec.description[:BODY_MAX],
         )
     )
 

@@ -7,15 +7,17 @@ Composes as `bootstrap` does, over its pieces. Must not run workers or land anyt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.bootstrap import read_record
 from oya_vcs.config import Home
+from oya_vcs.core.events import RepoRegistered
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.queue_words import Word, hear
+from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.standing import everything
 from oya_vcs.core.wishes import Wish, find_bead
 from oya_vcs.core.world import World
@@ -23,15 +25,19 @@ from oya_vcs.journal.lock import HomeLock
 from oya_vcs.journal.reader import require
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.runtime import queue_words, wishes
+from oya_vcs.runtime.daemon import Taken, recorded
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.wishes import Told
 
 
 @asynccontextmanager
-async def record_of(home: Home) -> AsyncIterator[tuple[World, SqliteJournal, int]]:
+async def record_of(
+    home: Home, *, begin: bool = False
+) -> AsyncIterator[tuple[World, SqliteJournal, int]]:
     """The record of a home, for a command that starts no work: the state, and the number of its
-    last event. Raises Locked and NotFound."""
-    require(home.journal)
+    last event. With `begin` a home that has none gets one. Raises Locked and NotFound."""
+    if not begin:
+        require(home.journal)
     with HomeLock(home.lock):
         journal = await asyncio.to_thread(SqliteJournal, home.journal)
         try:
@@ -62,3 +68,13 @@ async def say(home: Home, word: Word) -> str:
     async with record_of(home) as (world, journal, seq):
         repo = hear(world, word).repo
         return await queue_words.say(idle(world, seq, journal, repo), word)
+
+
+async def take(home: Home, fact: RepoRegistered, beads: Sequence[BeadSpec]) -> Taken:
+    """Record a repository and beads of it, where no daemon has the home; the next one works on
+    them. Raises Locked, and InputInvalid with no bead recorded."""
+    async with record_of(home, begin=True) as (world, journal, seq):
+        engine = idle(world, seq, journal, fact.repo)
+        if fact.repo not in world.repos:
+            await engine.offer(fact)
+        return await recorded(engine, fact.repo, beads)

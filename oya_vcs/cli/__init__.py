@@ -23,6 +23,8 @@ _COMMANDS = {
     "demo": "demo:demo",
     "init": "init:init",
     "run": "run:run",
+    "up": "daemon:up",
+    "down": "daemon:down",
     "bead": "beads:bead",
     "queue": "queue:queue",
     "journal": "journal:journal",

@@ -37,14 +37,14 @@ def ask(home: Home, name: str, **fields: object) -> Any:
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise NoDaemon(
                 f"No daemon works on the home {home.root}.",
-                "`oya-vcs run` is one while it runs; name another home with --home.",
+                "Start one with `oya-vcs up`, or name another home with --home.",
             ) from error
         except PermissionError as error:
             message = f"The daemon of {home.root} is another user's: {error.strerror}."
             raise ConfigurationInvalid(message, "Ask as its user.") from error
         except OSError as error:
             raise WorldFailed(f"{home.socket} cannot be reached: {error}.") from error
-        return _understood(home, _exchange(home, wire, line))
+        return understood(home, _exchange(home, wire, line))
 
 
 def _exchange(home: Home, wire: socket.socket, line: bytes) -> bytes:
@@ -62,7 +62,9 @@ def _exchange(home: Home, wire: socket.socket, line: bytes) -> bytes:
         return b""
 
 
-def _understood(home: Home, line: bytes) -> Any:
+def understood(home: Home, line: bytes) -> Any:
+    """What a line of the daemon's says. Raises the error that it holds, and WorldFailed where it
+    is none."""
     try:
         answer = json.loads(line)
         if answer["ok"]:

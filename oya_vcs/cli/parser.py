@@ -45,6 +45,7 @@ def build() -> Parser:
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _work(commands)
+    _daemon(commands)
     _beads(commands)
     _queue(commands)
     _journal(commands)
@@ -97,7 +98,9 @@ def _work(commands: Commands) -> None:
     demo.add_argument("--slots", type=int, default=4, metavar="N", help="how many at once (4)")
     demo.add_argument("--dir", metavar="DIR", help="where (default: a temporary folder)")
     demo.add_argument("--keep", action="store_true", help="keep the folder to look around in")
-    init = _add(commands, "init", "write a commented oya.toml into a jj repository")
+    init = _add(
+        commands, "init", "register a jj repository, and write a commented oya.toml into it"
+    )
     init.add_argument("repo", nargs="?", default=".", metavar="REPO", help="default: this folder")
     run = _add(
         commands,
@@ -116,6 +119,19 @@ def _work(commands: Commands) -> None:
     run.add_argument("--slots", type=int, metavar="N", help="how many beads at once")
 
 
+def _daemon(commands: Commands) -> None:
+    up = _add(commands, "up", "start the daemon that works on every registered repository", _UP)
+    up.add_argument("--foreground", action="store_true", help="stay, until Ctrl-C or `down`")
+    up.add_argument("--handshake", type=int, help=argparse.SUPPRESS)
+    _add(commands, "down", "end the daemon", "Stops its workers, and returns when it has gone.")
+
+
+_UP = """\
+Returns when it answers, and says what it works on; exit code 5 where one is up already. What
+is registered (`oya-vcs init REPO`) or handed in (`oya-vcs bead import FILE --repo REPO`) while
+it runs, it takes up. Its log is OYA_HOME/logs/daemon.log."""
+
+
 def _beads(commands: Commands) -> None:
     bead = _add(commands, "bead", "look at beads; cancel, pause, resume or retry them")
     verbs = bead.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -127,6 +143,9 @@ def _beads(commands: Commands) -> None:
     _add(verbs, "blocked", "list what waits for other beads to land, and for which")
     chain = _add(verbs, "chain", "show the longest chain of unfinished beads through one bead")
     chain.add_argument("bead", metavar="ID")
+    importing = _add(verbs, "import", "put the beads of a file on record, for the daemon")
+    importing.add_argument("file", metavar="BEADS.jsonl", help="one JSON object a line")
+    importing.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this)")
     _wishes(verbs)
 
 

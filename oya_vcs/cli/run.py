@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
-import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.tracker import BeadsFile, read_beads
@@ -17,17 +15,14 @@ from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.progress import Progress
 from oya_vcs.cli.reading import world_or_empty
+from oya_vcs.cli.signals import until_signalled
 from oya_vcs.cli.summary import summary
 from oya_vcs.core.world import World
-from oya_vcs.errors import ExitCode, InputInvalid, Interrupted
+from oya_vcs.errors import ExitCode, InputInvalid
 from oya_vcs.runtime.outbox import Gate, no_gate
 
 NOTHING = 'Give it lines such as {"id": "a", "title": "Do a"}; closed beads are done.'
 """What to do with a file in which there is nothing to do."""
-
-STOP_S_MAX = 30
-"""How long a daemon may take to stop (REQUIREMENTS B6)."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> ExitCode:
@@ -62,37 +57,9 @@ def worker_flags(worker: str | None, slots: int | None) -> Mapping[str, object]:
 
 
 async def work(plan: Plan, file: BeadsFile, output: Output, gate: Gate = no_gate) -> World:
-    """Run a daemon on the plan until the file's beads are at rest, and show how it goes.
-
-    Raises Interrupted, with every worker stopped, on SIGINT, SIGTERM and SIGHUP; signals that come
-    after that change nothing, until the process has ended. What hangs beyond STOP_S_MAX is shown on
-    stderr, and ends the process with 1.
-    """
-    working = asyncio.ensure_future(_work(plan, file, output, gate))
-    loop = asyncio.get_running_loop()
-    stopping = False
-
-    def stop() -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            faulthandler.dump_traceback_later(STOP_S_MAX, exit=True)
-            working.cancel()
-
-    def hear(_number: int, _frame: FrameType | None) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(stop)
-
-    # Not the loop's own handlers: they end with the loop, and Python's with the interpreter, both
-    # before the process. What is ignored stays ignored.
-    before = {number: signal.signal(number, hear) for number in SIGNALS}
-    try:
-        return await working
-    except asyncio.CancelledError:
-        raise Interrupted from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if stopping else handler)
+    """Run a daemon on the plan until the file's beads are at rest, and show how it goes. Ends and
+    fails on signals as `until_signalled` does."""
+    return await until_signalled(_work(plan, file, output, gate))
 
 
 async def _work(plan: Plan, file: BeadsFile, output: Output, gate: Gate) -> World:

@@ -6,9 +6,11 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.asking import ask
+from oya_vcs.cli.daemon import repository_lines
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_or_empty
@@ -19,7 +21,7 @@ from oya_vcs.core.explain import explain
 from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.slots import pool_of
 from oya_vcs.core.world import unfinished
-from oya_vcs.errors import ExitCode
+from oya_vcs.errors import ExitCode, OyaError
 from oya_vcs.journal.lock import holder
 
 SHOWN_MAX = 20
@@ -37,9 +39,11 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     world = world_or_empty(arguments)
     counts = Counter(str(bead.state) for bead in world.beads.values())
     waiting = unfinished(world)
+    daemon = _daemon(home) if pid else None
     lines = [
         f"Home {home.root}: "
         + (f"process {pid} works on it." if pid else "no daemon works on it now."),
+        *repository_lines(daemon["repos"] if daemon else ()),
         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No beads yet.",
     ]
     clocks = clocks_of(home, world)
@@ -67,6 +71,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     data = {
         "home": str(home.root),
         "pid": pid,
+        "daemon": daemon,
         "beads": dict(counts),
         "open_effects": len(world.open),
         "waiting": {bead.id: explain(world, bead, live=pid is not None) for bead in waiting},
@@ -83,6 +88,16 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     }
     output.answer("status", data, "\n".join(lines))
     return ExitCode.DONE
+
+
+def _daemon(home: Home) -> dict[str, Any] | None:
+    """What the daemon says of itself and, where it is one for the whole home, of its repositories;
+    None where it does not answer."""
+    try:
+        about = ask(home, "about")
+        return {**about, "repos": ask(home, "repos") if about["kind"] == "up" else []}
+    except OyaError:
+        return None
 
 
 def _ends(chain: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from oya_vcs.core.supervision import Node
 from oya_vcs.core.wishes import Wish
 from oya_vcs.core.world import World
 from oya_vcs.runtime.door import Door, Life
+from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.queue_words import say
 from oya_vcs.runtime.tree import Tree
 from oya_vcs.runtime.wishes import Told, grant
@@ -51,20 +52,20 @@ def in_order(beads: Sequence[BeadSpec]) -> list[BeadSpec]:
     return [by_id[one] for one in order(needs, prefers)]
 
 
-async def submitted(door: Door, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:
+async def recorded(engine: Engine, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:
     """Record beads of a repository that are new or revised, dependencies first, as one step;
     returns after the fsync. Raises InputInvalid, with nothing recorded, where an id belongs to
     another repository."""
-    ordered = in_order(beads)
+    intakes = [take_in(engine.world, repo, bead) for bead in in_order(beads)]
+    events = [intake.event for intake in intakes if intake.event is not None]
+    if events:
+        await engine.offer(*events)
+    return Taken(len(events), tuple(intake.note for intake in intakes if intake.note))
 
-    async def offer(life: Life) -> Taken:
-        intakes = [take_in(life.engine.world, repo, bead) for bead in ordered]
-        events = [intake.event for intake in intakes if intake.event is not None]
-        if events:
-            await life.engine.offer(*events)
-        return Taken(len(events), tuple(intake.note for intake in intakes if intake.note))
 
-    return await door.ask(offer)
+async def submitted(door: Door, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:
+    """As `recorded`, at a daemon's door."""
+    return await door.ask(lambda life: recorded(life.engine, repo, beads))
 
 
 class Daemon:

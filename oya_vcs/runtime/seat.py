@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -54,6 +54,13 @@ class Seat(Generic[T]):
         while self._holder is holder:
             self._changed.clear()
             await self._changed.wait()
+
+    async def closed(self) -> NoReturn:
+        """Wait until nobody will sit here any more, and raise why."""
+        while self._end is None:
+            self._changed.clear()
+            await self._changed.wait()
+        raise self._end
 
     def close(self, end: BaseException) -> None:
         """Nobody will sit here again: whoever waits, and whoever comes, gets the error. The first

@@ -14,11 +14,11 @@ Puts the parts together by their ports; which journal, which performers is `boot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from oya_vcs.core.events import Event
 from oya_vcs.core.reconcile import Action
@@ -151,6 +151,18 @@ class Tree:
     def nodes(self) -> Node:
         """The whole tree as it is now."""
         return self._universe.tree()
+
+    async def unless_fallen(self, coming: Coroutine[Any, Any, Any]) -> None:
+        """Return when what is waited for has come. Raises what the tree falls of meanwhile."""
+        waiting = asyncio.ensure_future(coming)
+        fallen = asyncio.ensure_future(self.door.closed())
+        try:
+            await asyncio.wait({waiting, fallen}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                await fallen
+        finally:
+            waiting.cancel()
+            fallen.cancel()
 
     async def __aenter__(self) -> Self:
         running = asyncio.create_task(self._universe.run(self._up.set), name="universe")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from oya_vcs.cli import main, run
+from oya_vcs.cli import main, signals
 from oya_vcs.runtime.outbox import Outbox
 
 
@@ -18,7 +18,7 @@ async def hang(_outbox: Outbox, *_args: object, **_options: object) -> None:
 
 
 if __name__ == "__main__":
-    run.STOP_S_MAX = 1
+    signals.STOP_S_MAX = 1
     Outbox.close = hang  # type: ignore[assignment,method-assign]
     beads, repo, worker = sys.argv[1:]
     sys.exit(main(["run", beads, "--repo", repo, "--worker", worker]))

@@ -229,11 +229,11 @@ def test_every_command_that_a_message_names_exists() -> None:
             re.findall(r"`(?:\.venv/bin/)?oya-vcs ([a-z][a-z -]*)", path.read_text("utf-8"))
         )
     known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "queue", "journal"}
-    known |= {"workspace"}
+    known |= {"workspace", "up", "down"}
     verbs = {
         "bead": {
             *("list", "show", "ready", "blocked", "chain"),
-            *("cancel", "pause", "resume", "retry"),
+            *("cancel", "pause", "resume", "retry", "import"),
         },
         "journal": {
             *("tail", "verify", "replay", "stats"),

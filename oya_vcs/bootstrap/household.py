@@ -1,0 +1,119 @@
+"""The daemon of a whole home: every registered repository in one process, until somebody asks for
+the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from oya_vcs.adapters.reaper.quiet import Hidden
+from oya_vcs.bootstrap.keeper import Keeper
+from oya_vcs.bootstrap.running import Frame, parts_of, planted, taken
+from oya_vcs.bootstrap.serving import Workshop
+from oya_vcs.config import Home, environment, load, user_config
+from oya_vcs.config.secrets import secret_values
+from oya_vcs.core.ids import RepoId
+from oya_vcs.core.spec import BeadSpec
+from oya_vcs.errors import InputInvalid
+from oya_vcs.ports import Answer
+from oya_vcs.runtime.daemon import submitted
+from oya_vcs.runtime.door import Door
+from oya_vcs.runtime.roster import Roster
+from oya_vcs.runtime.supervisor import Child, Ready
+from oya_vcs.runtime.tree import Tree
+
+log = logging.getLogger(__name__)
+
+
+class House:
+    """A running daemon of a home, from the outside: what it works on, and when it is to end."""
+
+    def __init__(self, tree: Tree, keeper: Keeper, stop: asyncio.Event) -> None:
+        self._tree = tree
+        self._keeper = keeper
+        self._stop = stop
+
+    async def settled_in(self) -> list[dict[str, object]]:
+        """Every repository, once each was looked at. Raises what the daemon fell of."""
+        await self._tree.unless_fallen(self._keeper.looked.wait())
+        return self._keeper.rows(await self._tree.door.holder())
+
+    async def asked_to_stop(self) -> None:
+        """Return when somebody asks for the end. Raises what the daemon fell of."""
+        await self._tree.unless_fallen(self._stop.wait())
+
+
+@asynccontextmanager
+async def open_home(
+    home: Home, *, config_file: Path | None, say: Callable[[str], None] = log.warning
+) -> AsyncIterator[House]:
+    """Take the home and work on every repository that is registered in it, until the block ends.
+
+    Ends and fails as `open_daemon` does. Raises ConfigurationInvalid where the user's own
+    configuration is wrong.
+    """
+    environ = environment()
+    user = load(config_file or user_config(), None, "", environ, {})
+    shop = Workshop(home, Hidden(secret_values(environ, user.worker.env)))
+    roster = Roster()
+    keeper = Keeper(shop, roster, config_file, say)
+    stop = asyncio.Event()
+    answers: dict[str, Answer] = {}
+
+    def more(door: Door) -> list[Child]:
+        answers.update(_answers(door, keeper, stop))
+
+        async def repositories(ready: Ready) -> None:
+            await keeper.run(door, ready)
+
+        return [Child(name="repositories", run=repositories)]
+
+    frame = Frame(
+        shop=shop,
+        roster=roster,
+        logs=user.logs,
+        say=say,
+        kind="up",
+        more=more,
+        answers=answers,
+    )
+    with taken(shop):
+        async with planted(frame, parts_of(frame)) as tree:
+            yield House(tree, keeper, stop)
+
+
+def _answers(door: Door, keeper: Keeper, stop: asyncio.Event) -> dict[str, Answer]:
+    async def end(_fields: Mapping[str, object]) -> object:
+        stop.set()
+        return {"pid": os.getpid()}
+
+    async def repos(_fields: Mapping[str, object]) -> object:
+        return keeper.rows(await door.holder())
+
+    async def add(fields: Mapping[str, object]) -> object:
+        path = fields.get("path")
+        if not isinstance(path, str):
+            raise InputInvalid('"path" of a request to register a repository is a text.')
+        return await keeper.register(door, Path(path))
+
+    async def take(fields: Mapping[str, object]) -> object:
+        repo, specs = beads_of(fields)
+        taken = await submitted(door, repo, specs)
+        return {"count": taken.count, "notes": taken.notes}
+
+    return {"stop": end, "repos": repos, "repo.add": add, "bead.import": take}
+
+
+def beads_of(fields: Mapping[str, object]) -> tuple[RepoId, list[BeadSpec]]:
+    """What a request to take beads in says. Raises InputInvalid where it says something else."""
+    try:
+        return RepoId(str(fields["repo"])), msgspec.convert(fields["beads"], list[BeadSpec])
+    except (KeyError, msgspec.ValidationError) as error:
+        message = f"A request to import beads is not of its form: {error}."
+        raise InputInvalid(message, '"repo" is a name, "beads" are beads.') from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,7 @@ def import_beads(arguments: argparse.Namespace, output: Output) -> ExitCode:
         output.say(f"warning: {warning}")
     row = register(arguments, root)
     count, notes = 0, list[str]()
-    for beads in _portions(in_order(file.beads)):
+    for beads in portions(in_order(file.beads)):
         told = _handed_in(arguments, home, root, str(row["repo"]), beads)
         count += told["count"]
         notes += told["notes"]
@@ -81,11 +82,11 @@ def _handed_in(
     return dict(asked(home, "bead.import", fields, directly))
 
 
-def _portions(beads: Sequence[BeadSpec]) -> Iterator[list[BeadSpec]]:
+def portions(beads: Sequence[BeadSpec]) -> Iterator[list[BeadSpec]]:
     """The beads in their order, so many at once as fit into a request."""
     portion, size = list[BeadSpec](), 0
     for bead in beads:
-        more = len(msgspec.json.encode(bead))
+        more = len(json.dumps(msgspec.to_builtins(bead)))
         if portion and size + more > REQUEST_BYTES_MAX:
             yield portion
             portion, size = [], 0

@@ -161,3 +161,20 @@ def test_what_keeps_a_daemon_from_starting_is_said(town: Town) -> None:
     ran = town.oya("--config", str(config), "up", "--json")
     assert (ran.code, "slots" in ran.err, "config.toml" in ran.err) == (2, True, True)
     assert town.answer("status")["pid"] is None
+
+
+def test_changes_of_a_repository_on_github_do_not_land_here(town: Town) -> None:
+    """A repository whose changes are pull requests stands aside under `up`, which says so, and
+    another one is worked on."""
+    project = town.first
+    project.jj("git", "remote", "add", "origin", "https://example.org/owner/name.git")
+    text = (project.root / "oya.toml").read_text()
+    github = '[repo]\nforge = "github"\n[github]\nrepo = "owner/name"\ntoken_env = "PATH"\n'
+    (project.root / "oya.toml").write_text(text + github)
+    project.commit_all("configuration")
+    rows = town.answer("up")["repos"]
+    assert isinstance(rows, list)
+    said = {row["path"]: row for row in rows}
+    assert said[str(town.second)]["serving"]
+    assert not said[str(project.root)]["serving"]
+    assert "pull requests on GitHub" in said[str(project.root)]["error"]

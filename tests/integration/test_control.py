@@ -155,7 +155,7 @@ async def test_without_a_daemon_the_next_step_is_said(home: Home) -> None:
     with pytest.raises(NoDaemon, match="No daemon works on") as caught:
         await told(home, "echo")
     assert caught.value.exit_code is ExitCode.NO_DAEMON
-    assert "`oya-vcs run`" in caught.value.hint
+    assert "`oya-vcs up`" in caught.value.hint
     left = socket.socket(socket.AF_UNIX)
     left.bind(str(home.socket))
     left.close()

@@ -48,7 +48,7 @@ class Town:
         deadline = time.monotonic() + LIMIT_S
         while not is_so():
             assert time.monotonic() < deadline, self.log()
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def landed(self, *names: str) -> bool:
         """Whether all these beads have landed."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
 from tests.talks.listener import Listener
 
 
+@pytest.mark.chaos
 async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hub: Hub) -> None:
     """One notice that names what was approved; the next in line lands; what is there now lands when
     that is approved."""
@@ -35,6 +38,7 @@ async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hu
         assert (await hub.files())["a.txt"] == "AA"
 
 
+@pytest.mark.chaos
 async def test_what_is_closed_leaves_and_what_is_merged_by_hand_is_found(
     oya: Listener, hub: Hub
 ) -> None:

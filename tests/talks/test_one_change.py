@@ -32,6 +32,7 @@ async def test_what_is_approved_lands_as_it_was_tested(oya: Listener, hub: Hub) 
         assert len(oya.answers(pull)) == 1
 
 
+@pytest.mark.chaos
 async def test_what_fails_leaves_the_target_and_is_tried_again_by_word(
     oya: Listener, hub: Hub
 ) -> None:
@@ -113,7 +114,7 @@ async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
 async def test_a_beads_pull_request_says_where_it_comes_from_and_goes_back_with_a_note(
     oya: Listener, hub: Hub
 ) -> None:
-    """It has the title and the trailers of the result; `rework` gives the bead back to its worker."""
+    """It has the title and the trailers of the result; `rework` gives the bead back."""
     bead = BeadSpec(id=BeadId("b0"), title="A bead")
     settings = {"worker__command": agent("honest"), "queue__approval": "manual"}
     async with oya.listens(**settings) as daemon:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from oya_vcs.adapters.github import limits
 from oya_vcs.adapters.toolbox import Tools
 from tests.github_model.conversation import Hub, hub_at
 from tests.talks.listener import Clone, Listener, Passing, Way, listener_on
@@ -27,6 +28,7 @@ async def oya(
 ) -> AsyncIterator[Listener]:
     """The daemon, and the hub that it listens on (`oya.hub`), whose main requires the check
     `test`, of all but ann."""
+    monkeypatch.setattr(limits, "WRITE_MS", 1)  # the pace that GitHub wants, shown elsewhere
     clock = Passing()
     async with hub_at(tmp_path / "hub", str(tools.git), clock) as hub:
         hub.protects(checks=("test",), bypass=frozenset({"ann"}))

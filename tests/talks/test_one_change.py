@@ -78,6 +78,7 @@ async def test_one_commit_in_place_of_several_is_shown_as_merged(
         assert len(oya.answers(pull)) == 1
 
 
+@pytest.mark.chaos
 async def test_what_was_green_while_nobody_listened_lands(oya: Listener, hub: Hub) -> None:
     """The daemon ends while the CI works; it comes back to the result, and says nothing twice."""
     hub.ci.way = Ci.HELD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def opening(head: CommitId, attempt: int = 1, title: str = "Write it") -> f.Open
     )
 
 
+def land_pull(built: e.CandidateBuilt, number: int) -> f.Land:
+    """The effect of landing a candidate that is the work of a pull request."""
+    return replace(land(built), pulls=(f.LandedPull(number, built.commit),))
+
+
 async def test_a_bead_has_one_pull_request(hub: Hub, world: GithubWorld) -> None:
     """Opened from a branch of its own, found by a new process, and updated by the next attempt."""
     first = opening(world.head({"a.txt": "1\n"}, world.tip()))
@@ -84,7 +90,7 @@ async def test_what_landed_is_shown_as_merged(hub: Hub, world: GithubWorld, meth
     built = await do(world, build(head, method=method))
     assert isinstance(built, e.CandidateBuilt)
     assert isinstance(await do(world, check(built.commit)), e.ChecksFinished)
-    landed = await do(world, land(built))
+    landed = await do(world, land_pull(built, opened.number))
     assert isinstance(landed, e.Landed)
     assert await hub.tree("refs/heads/main") == built.tree
     assert hub.repo.pulls[opened.number].merged
@@ -102,7 +108,7 @@ async def test_a_push_in_the_last_moment_is_not_lost(hub: Hub, world: GithubWorl
     assert isinstance(built, e.CandidateBuilt)
     await do(world, check(built.commit))
     theirs = await hub.bob.pushes(hub.repo.pulls[opened.number], {"a.txt": "theirs\n"})
-    assert isinstance(await do(world, land(built)), e.Landed)
+    assert isinstance(await do(world, land_pull(built, opened.number)), e.Landed)
     assert world.tip() == built.commit
     assert await hub.repo.bare.ref("refs/heads/oya/bead/b") == theirs
 
@@ -123,11 +129,12 @@ async def test_a_persons_pull_request_is_tested_and_landed(
         round=1,
         message="Land",
         made_at_ms=1_700_000_000_000,
+        pull=pull.number,
     )
     built = await do(world, effect)
     assert isinstance(built, e.CandidateBuilt)
     await do(world, check(built.commit))
-    assert isinstance(await do(world, land(built)), e.Landed)
+    assert isinstance(await do(world, land_pull(built, pull.number)), e.Landed)
     assert pull.merged
     assert len(hub.repo.pulls) == 1
 

@@ -9,7 +9,6 @@ from tests.github_model.tiny_ci import Way as Ci
 from tests.talks.listener import Listener
 
 
-@pytest.mark.chaos
 async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hub: Hub) -> None:
     """One notice that names what was approved; the next in line lands; what is there now lands when
     that is approved."""

@@ -32,7 +32,6 @@ async def test_what_is_approved_lands_as_it_was_tested(oya: Listener, hub: Hub) 
         assert len(oya.answers(pull)) == 1
 
 
-@pytest.mark.chaos
 async def test_what_fails_leaves_the_target_and_is_tried_again_by_word(
     oya: Listener, hub: Hub
 ) -> None:

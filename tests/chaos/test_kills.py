@@ -120,7 +120,11 @@ def test_death_while_candidates_are_let_go(new_project: NewProject, boundary: st
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("colocate", [True, False], ids=["colocated", "plain"])
+@pytest.mark.parametrize(
+    "colocate",
+    [True, pytest.param(False, marks=pytest.mark.chaos)],
+    ids=["colocated", "plain"],
+)
 def test_twenty_five_random_kills_in_one_run(new_project: NewProject, *, colocate: bool) -> None:
     """20 beads, 25 SIGKILLs at seeded moments, then a run to the end: each bead exactly once.
 

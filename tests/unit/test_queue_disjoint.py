@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oya_vcs.core import effects as f
@@ -13,7 +15,8 @@ from tests.merging import Scene
 
 def scene(width: int = 3, **more: int) -> Scene:
     """A queue that takes the word of a test for all that share no path below it."""
-    return Scene(rules=MergeRules(window_max=width, disjoint=True, **more))  # type: ignore[arg-type]
+    rules = MergeRules(window_max=width, disjoint=True)
+    return Scene(rules=replace(rules, **more))  # type: ignore[arg-type]
 
 
 def landings(talk: Scene) -> int:

@@ -46,6 +46,20 @@ async def test_a_repository_is_one_homes_until_somebody_lets_go_of_it(
             await claim(first, repository, clock)
 
 
+@pytest.mark.parametrize("way", ["file", "http"])
+async def test_of_two_that_claim_at_once_the_slower_is_told(
+    user_repo: UserRepo, repository: JjRepository, tmp_path: Path, way: str
+) -> None:
+    """The other's claim arrives while the server takes ours: it is the other's, not a refusal."""
+    with origin_of(user_repo, tmp_path, way) as origin:
+        remote = await open_remote(repository, "origin", user_repo.environ)
+        theirs = origin.main()
+        origin.overtake(CLAIM, theirs)
+        with pytest.raises(Locked, match="Another home of oya-vcs works on origin"):
+            await claim(remote, repository, SystemClock())
+        assert origin.git("rev-parse", CLAIM) == theirs
+
+
 async def test_a_repository_that_takes_no_pushes_is_no_reason_to_wait(
     user_repo: UserRepo, repository: JjRepository, tmp_path: Path
 ) -> None:

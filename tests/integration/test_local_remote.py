@@ -197,6 +197,21 @@ async def test_a_hook_that_declines_gives_its_reason(changes: Changes, origin: O
     settled(changes, origin, built.commit)
 
 
+async def test_a_push_that_is_overtaken_in_the_server_is_stale(
+    changes: Changes, origin: Origin
+) -> None:
+    """The branch moves while the server takes our push: what came first stays, and the change is
+    built anew upon it instead of being refused for good."""
+    built = await changes.built(changes.head({"new.txt": "new\n"}))
+    theirs = changes.head({"theirs.txt": "x\n"}, on=built.base)
+    changes.user.git("push", "-q", str(origin.bare), f"{theirs}:refs/heads/side")
+    origin.overtake("refs/heads/main", theirs)
+    event = await changes.forge().do(*changes.land(built), no_report)
+    assert isinstance(event, e.LandingStale)
+    assert event.found == theirs
+    settled(changes, origin, theirs)
+
+
 @HTTP
 @pytest.mark.parametrize("fault", ["500 after", "drop after"])
 async def test_a_push_that_was_done_and_not_acknowledged_landed_once(

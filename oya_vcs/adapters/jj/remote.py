@@ -64,6 +64,13 @@ _STALE = re.compile(
     r"|remote ref updated|reference already exists|but expected",
     re.IGNORECASE,
 )
+_OVERTAKEN = re.compile(
+    r"^remote: error: cannot lock ref '[^']*': (reference already exists|is at \w+ but expected"
+    r"|unable to resolve reference|reference is missing)",
+    re.MULTILINE,
+)
+"""What git's own server says where the ref moved while it took our push: of it the line of
+`--porcelain` says only that a transaction failed."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -135,7 +142,7 @@ class GitRemote:
     def _rejected(self, summary: str, ended: Ended) -> Refused:
         """What the remote says of it, with what the line of `--porcelain` says: of a text that may
         be long people are shown the first line."""
-        if _STALE.search(summary):
+        if _STALE.search(summary) or _OVERTAKEN.search(ended.err):
             return Refused(Refusal.STALE, summary)
         words = [line for line in ended.err.splitlines() if line.startswith("remote:")]
         said = "\n".join([*(line.removeprefix("remote:").strip() for line in words), summary])

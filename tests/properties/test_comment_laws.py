@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from oya_vcs.config import templates_folder
 from oya_vcs.core.commands import COMMANDS_MAX, PRIORITY_MAX, Speech, Verb, listen
-from oya_vcs_bot.plain import plain
+from oya_vcs_bot.plain import parsed, plain
 from oya_vcs_bot.replies import Safe, block, code, login, replies, text
 
 PIECES = st.sampled_from(
@@ -47,6 +47,20 @@ def test_every_comment_can_be_read(comment: str) -> None:
     for fault in speech.faults:
         assert len(fault.line) + len(fault.why) + len(fault.mend) < 700
         (fault.line + fault.why + fault.mend + fault.meant).encode()
+
+
+EVERYDAY = st.lists(
+    st.sampled_from(["@oya r+", "p=1", "Thanks", "a-b", "(c)", " ", "  ", "\n", "\n\n", "\r\n"])
+    | st.sampled_from(["1. ", "- ", "---", "===", "#1", "# ", ":-", "|", "é", "e.g. x; y!", "`"]),
+    max_size=12,
+).map("".join)
+
+
+@given(COMMENTS | EVERYDAY)
+def test_the_short_way_of_reading_is_the_long_one(comment: str) -> None:
+    """A comment without a character that means something in Markdown is taken as it stands: what
+    comes out is what the parser makes of it."""
+    assert plain(comment) == parsed(comment)
 
 
 @given(st.text(max_size=60), st.sampled_from(['p="', "p=1 p=2", "p=", 'r="a', "delegate="]))

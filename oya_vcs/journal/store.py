@@ -1,16 +1,18 @@
 """The journal's writer: many appends, one thread, one fsync for all that wait (group commit).
 
-`append` encodes, takes the next sequence numbers, chains the rows and hands them over, all at
-once and in the order of calls. The writer thread takes what has gathered, at most `BATCH_ROWS` rows
-or one append, commits it as one transaction, and wakes the event loop once for the batch. Only then
-are the awaitables resolved, in order. One append is never split over two transactions.
+`append` encodes and takes the next sequence numbers, at once and in the order of calls. What is
+appended in one turn of the event loop comes to the writer as a sheaf, chained (`sheaves.py`). The
+writer thread takes the sheaves that have gathered, up to some `BATCH_ROWS`, commits them as one
+transaction, and wakes the event loop once for the batch. Only then are the awaitables resolved, in
+order. One append is never split over two transactions.
 
 There is no way on after a failed write, commit or checkpoint: SQLite and the kernel may disagree
 about what is on disk, and a retry that succeeds proves nothing. Every append that waits fails, and
 so does every later one, until the file is opened anew and has proved its tail.
 
 Everything that takes time beside the disk is done where it overlaps the sync of the batch before:
-rows are encoded and chained by `append`, joined by the writer before it acknowledges that batch.
+rows are encoded and chained on the event loop, joined by the writer before it acknowledges that
+batch.
 
 This module does not know what events mean, what time it is, or who reads.
 """
@@ -20,15 +22,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from itertools import groupby, repeat
 from pathlib import Path
 
 from oya_vcs.core.events import Event
 from oya_vcs.core.standing import BeadRow
-from oya_vcs.errors import Bug, JournalCorrupt, JournalStopped, OyaError, WorldFailed
+from oya_vcs.errors import Bug, JournalCorrupt, JournalStopped, WorldFailed
 from oya_vcs.journal import beads as tables
 from oya_vcs.journal.archive import archived_seq
 from oya_vcs.journal.asking import Asking
@@ -49,7 +50,15 @@ from oya_vcs.journal.inbox import Inbox
 from oya_vcs.journal.lookup import KeyLookup
 from oya_vcs.journal.reader import open_reader
 from oya_vcs.journal.schema import HighWater, checked_tail, create
-from oya_vcs.journal.transaction import Append, Chain, Transaction, Writer, joined
+from oya_vcs.journal.sheaves import Bound, Future, Refusal, Sheaves, Waiting, settle
+from oya_vcs.journal.transaction import (
+    HASH_BYTES,
+    Append,
+    Sheaf,
+    Transaction,
+    Writer,
+    joined,
+)
 from oya_vcs.ports import Recorded
 
 BATCH_ROWS = 512
@@ -66,19 +75,14 @@ After that the log begins anew in its old place, and a commit need not make its 
 an fsync would have to wait for: with 256 instead of 2,048 a single commit takes a fifth less. The
 fold itself then meets one commit of 256, which no p99 sees."""
 
+_TIMES = range(-(2**63), 2**63)
+
 HANDOVER_S = 0.000_4
 """How long a busy event loop may keep the interpreter lock from the writer (Python's default is
 5 ms): a part of one fsync, so that a batch is on its way while the loop computes the next. Measured
 with 64 producers and an fsync of 0.2 ms: 16.7 µs an event, against 25.6 µs with the default."""
 
-_Refusal = Callable[[], OyaError]
-"""Makes the error with which the journal refuses; a new one for everybody who hears it."""
-
-
-_Waiting = tuple[Append, asyncio.Future[Sequence[Recorded]], tuple[Recorded, ...]]
-"""A call of `append` on its way to the disk, who waits for it, and what he will get."""
-
-_Batch = tuple[list[_Waiting], Transaction]
+_Batch = tuple[list[Waiting], Transaction]
 """What becomes one transaction."""
 
 
@@ -97,15 +101,15 @@ class SqliteJournal:
         self._connection, self._writer, mark, self._keeps_beads = _opened(path)
         self._lookup = KeyLookup(path)
         self._asking = Asking(self._lookup.find)
-        self._chain = Chain(mark)
         self._mark = mark
         """The last row that was committed."""
-        self._inbox: Inbox[_Waiting] = Inbox()
-        self._refusal: _Refusal | None = None
+        self._inbox: Inbox[Bound] = Inbox()
+        self._refusal: Refusal | None = None
         self._closed = False
         self._handing = threading.Lock()
         """Held where something is handed to the writer: nothing comes behind the end of the inbox,
         where nobody would ever answer it."""
+        self._sheaves = Sheaves(mark, self._inbox, self._handing)
         self._ending = False
         """The writer has met the end of its inbox."""
         self._unfolded_rows = 0
@@ -126,28 +130,25 @@ class SqliteJournal:
         retryable), Bug for a unique key that was there before, JournalCorrupt after damage was
         found. Each of the three ends the journal's life: later appends fail alike.
         """
-        future: asyncio.Future[Sequence[Recorded]] = asyncio.get_running_loop().create_future()
+        if at_ms not in _TIMES:
+            raise Bug(f"Events of the time {at_ms} ms cannot be written: that is beyond 64 bits.")
         rows = [encode(event) for event in events]
         with self._handing:
             if self._closed:
                 raise Bug(f"An append came after the journal {self.path} was closed.")
             if self._refusal is not None:
+                future: Future = asyncio.get_running_loop().create_future()
                 future.set_exception(self._refusal())
                 return future
             keeps = self._keeps_beads and (beads is not None or not rows)
-            first = self._chain.seq + 1
-            append = self._chain.append(at_ms, rows, (beads or ()) if keeps else None)
             self._keeps_beads = keeps
-            seqs = range(first, first + len(rows))
-            self._inbox.put((append, future, tuple(map(Recorded, seqs, repeat(at_ms), events))))
-        return future
+            return self._sheaves.add(Append(at_ms, rows, (beads or ()) if keeps else None), events)
 
     async def refill(self, beads: Iterable[BeadRow]) -> None:
         """Make the tables of beads anew with these rows, those of all appended events; nothing is
         done, and no row is drawn, where they are right already. Raises as `append` does."""
         if self._keeps_beads:
             return
-        future: asyncio.Future[Sequence[Recorded]] = asyncio.get_running_loop().create_future()
         rows = list(beads)
         with self._handing:
             if self._closed:
@@ -155,9 +156,8 @@ class SqliteJournal:
             if self._refusal is not None:
                 raise self._refusal()
             self._keeps_beads = True
-            append = self._chain.append(0, (), rows)._replace(anew=True)
-            self._inbox.put((append, future, ()))
-        await future
+            handed = self._sheaves.add(Append(0, (), rows, anew=True), ())
+        await handed
 
     async def find(self, key: str) -> Recorded | None:
         """The event with this unique key, off the loop, as far as it is on disk; None without one.
@@ -186,6 +186,7 @@ class SqliteJournal:
         """Finish what was appended, fold the log, let go of the file. Idempotent; blocks."""
         with self._handing:
             if not self._closed:
+                self._sheaves.bind()
                 self._inbox.end()
             self._closed = True
         self._lookup.close()
@@ -220,7 +221,7 @@ class SqliteJournal:
                 if refusal is None:
                     following = self._next(wait=False)
             finally:
-                _settle(batch[0], refusal)
+                settle(batch[0], refusal)
             if refusal is not None:
                 return
             if self._unfolded_rows >= FOLD_ROWS or self._unfolded_commits >= FOLD_COMMITS:
@@ -230,15 +231,17 @@ class SqliteJournal:
     def _next(self, *, wait: bool) -> _Batch | None:
         """What waits, made ready, up to the size of a batch; None at the end, after a failure, and
         where nothing waits and it is not to be waited for."""
-        waiting: list[_Waiting] = []
+        sheaves: list[Sheaf] = []
+        waiting: list[Waiting] = []
         rows = 0
         while rows < BATCH_ROWS and not self._ending and self._refusal is None:
             if self._inbox.is_empty and (waiting or not wait):
                 break
-            item = self._inbox.get(IDLE_S if self._unfolded_commits else None)
-            if item is not None:
-                waiting.append(item)
-                rows += len(item[0].rows)
+            bound = self._inbox.get(IDLE_S if self._unfolded_commits else None)
+            if bound is not None:
+                sheaves.append(bound[0])
+                waiting.extend(bound[1])
+                rows += len(bound[0].hashes) // HASH_BYTES
             elif self._inbox.ended:
                 self._ending = True
             else:
@@ -246,12 +249,12 @@ class SqliteJournal:
         if not waiting:
             return None
         try:
-            return waiting, joined(self._mark, [append for append, _, _ in waiting])
+            return waiting, joined(self._mark, sheaves)
         except BaseException:
             self._die(waiting)
             raise
 
-    def _commit(self, batch: _Batch) -> _Refusal | None:
+    def _commit(self, batch: _Batch) -> Refusal | None:
         """One transaction, or the refusal that ends the journal's life."""
         waiting, transaction = batch
         if transaction.is_empty:
@@ -275,12 +278,12 @@ class SqliteJournal:
         self._mark = transaction.mark
         return None
 
-    def _die(self, waiting: Sequence[_Waiting]) -> None:
+    def _die(self, waiting: Sequence[Waiting]) -> None:
         self._rollback()
         self._refusal = self._death()
-        _settle(waiting, self._refusal)
+        settle(waiting, self._refusal)
 
-    def _death(self) -> _Refusal:
+    def _death(self) -> Refusal:
         return partial(
             Bug,
             f"The writer of the journal {self.path} died after event {self._mark.seq}.",
@@ -292,7 +295,7 @@ class SqliteJournal:
             with suppress(SqliteError):
                 self._connection.execute("ROLLBACK")
 
-    def _blamed(self, error: SqliteError) -> _Refusal:
+    def _blamed(self, error: SqliteError) -> Refusal:
         said = blamed(error, f"writing {self.path} after event {self._mark.seq}")
         if isinstance(said, JournalCorrupt):
             return partial(JournalCorrupt, said.message, said.hint)
@@ -309,7 +312,7 @@ class SqliteJournal:
             retryable=False,
         )
 
-    def _culprit(self, batch: Sequence[_Waiting]) -> str:
+    def _culprit(self, batch: Sequence[Waiting]) -> str:
         """The sentence that names the unique key (or the row) that was there before."""
         seen: set[str] = set()
         find = "SELECT seq FROM events WHERE key = ?"
@@ -337,8 +340,8 @@ class SqliteJournal:
     def _refuse_until_closed(self) -> None:
         if self._refusal is None:
             self._refusal = self._death()
-        while (item := self._inbox.get()) is not None:
-            _settle((item,), self._refusal)
+        while (bound := self._inbox.get()) is not None:
+            settle(bound[1], self._refusal)
 
 
 def _opened(path: Path) -> tuple[Connection, Writer, HighWater, bool]:
@@ -367,20 +370,3 @@ def _opened(path: Path) -> tuple[Connection, Writer, HighWater, bool]:
             f"The journal {path} cannot be made: {error}.",
             hint="Give the daemon a home that it can write to, with --home or OYA_HOME.",
         ) from error
-
-
-def _settle(batch: Sequence[_Waiting], refusal: _Refusal | None) -> None:
-    """Hand the outcome to the event loops, one call for each run of appends of one loop."""
-    for loop, items in groupby(batch, key=lambda item: item[1].get_loop()):
-        with suppress(RuntimeError):  # the loop was closed: nobody waits there any more
-            loop.call_soon_threadsafe(_resolve, list(items), refusal)
-
-
-def _resolve(batch: Sequence[_Waiting], refusal: _Refusal | None) -> None:
-    for _, future, recorded in batch:
-        if future.done():  # its waiter was cancelled; the events are on disk all the same
-            continue
-        if refusal is None:
-            future.set_result(recorded)
-        else:
-            future.set_exception(refusal())

@@ -45,7 +45,7 @@ OF_CORE = [
     "order-large",
     *(f"queue-{strategy}" for strategy in ("fifo", "lifo", "priority", "round_robin")),
 ]
-OF_WEBHOOK = ["webhook", "webhook-p99", "webhook-memory"]
+OF_WEBHOOK = ["webhook", "webhook-least", "webhook-p99", "webhook-memory"]
 OF_LOAD = ["load-bead", "load-claimed"]
 """The figures of `bench load` that are judged."""
 OF_POOL = ["first-beat", "hundred-workers"]

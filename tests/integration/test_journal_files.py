@@ -18,6 +18,7 @@ from oya_vcs.errors import WorldFailed
 from oya_vcs.journal import driver, measure
 from oya_vcs.journal.reader import PAGE_ROWS, open_reader
 from oya_vcs.journal.schema import create
+from oya_vcs.journal.sheaves import SHEAF_ROWS
 from oya_vcs.journal.store import BATCH_ROWS, SqliteJournal
 from oya_vcs.journal.verify import verify
 
@@ -122,6 +123,38 @@ async def test_a_gap_in_the_work_of_the_loop_is_one_fsync(tmp_path: Path) -> Non
     commits = journal.commits
     await asyncio.to_thread(journal.close)
     assert 2 <= commits < 60
+
+
+def test_what_a_loop_left_behind_is_written(tmp_path: Path) -> None:
+    """Appended in the last turn of an event loop, and in the first of the next: both are on disk,
+    in order, and the second is answered."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+
+    async def leave() -> None:
+        _ = journal.append(1, [readied(1)])
+
+    async def wait() -> int:
+        (row,) = await journal.append(2, [readied(2)])
+        return row.seq
+
+    asyncio.run(leave())
+    assert asyncio.run(wait()) == 2
+    asyncio.run(leave())
+    journal.close()
+    with open_reader(journal.path) as reader:
+        assert [row.at_ms for row in reader.read()] == [1, 2, 1]
+
+
+async def test_a_long_turn_of_the_loop_does_not_keep_the_disk_waiting(tmp_path: Path) -> None:
+    """The first rows of a turn are on their way before it ends."""
+    journal = await asyncio.to_thread(SqliteJournal, tmp_path / "journal.db")
+    appended = [journal.append(0, [readied(number)]) for number in range(SHEAF_ROWS)]
+    deadline = time.monotonic() + 60
+    while journal.commits == 0 and time.monotonic() < deadline:
+        time.sleep(0.001)  # noqa: ASYNC251 - the loop takes no turn: that is the point
+    assert journal.commits == 1
+    assert [(await one)[0].seq for one in appended] == list(range(1, SHEAF_ROWS + 1))
+    await asyncio.to_thread(journal.close)
 
 
 async def test_a_reader_sees_what_was_there_when_it_began(tmp_path: Path) -> None:

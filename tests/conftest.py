@@ -40,9 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the record or the configuration of whoever runs it."""
+    """No test reads or writes the record or the configuration of whoever runs it, or takes the
+    address of their web server."""
     monkeypatch.setenv("OYA_HOME", str(tmp_path / "oya-home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "oya-config"))
+    monkeypatch.setenv("OYA_WEB__LISTEN", "")
 
 
 CALLED_BY_TESTS = [

@@ -19,7 +19,8 @@ from litestar import Litestar
 from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint
 from oya_vcs.core.ids import RepoId
-from oya_vcs_bot.app import WEBHOOK_PATH, Desk, make_app
+from oya_vcs_bot.app import WEBHOOK_PATH, make_app
+from oya_vcs_bot.reception import Desk, Reception
 from oya_vcs_bot.translate import Translator
 
 SECRET = b"It's a Secret to Everybody"
@@ -56,19 +57,20 @@ class Office:
     hints: list[Hint] = field(default_factory=list)
     refuse: Exception | None = None
     """What the engine says instead of taking anything."""
+    reception: Reception = field(default_factory=Reception)
 
     def app(self) -> Litestar:
         """The application."""
-        return make_app(
-            Desk(
-                secret=SECRET,
-                understand=self.translator.read,
-                offer=self._offer,
-                wake=self.hints.append,
-            )
-        )
+        self.reception.open(self.translator.repo, self.desk())
+        return make_app(self.reception, self.offer)
 
-    async def _offer(self, facts: Sequence[Event], delivery: str) -> None:
+    def desk(self, secret: bytes = SECRET) -> Desk:
+        """Where deliveries for the translator's repository are taken."""
+        name, read = self.translator.name, self.translator.read
+        return Desk(name=name, secret=secret, understand=read, wake=self.hints.append)
+
+    async def offer(self, facts: Sequence[Event], delivery: str) -> None:
+        """The way in to an engine."""
         if self.refuse is not None:
             raise self.refuse
         self.offered.append((delivery, facts))

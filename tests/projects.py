@@ -59,6 +59,7 @@ class Project:
             "PATH": f"{self.tools.git.parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "OYA_HOME": str(self.home),
+            "OYA_WEB__LISTEN": "",  # one address for all tests would be in their way
             "OYA_JJ": str(self.tools.jj),
             "OYA_GIT": str(self.tools.git),
             "PYTHONPATH": os.pathsep.join(sys.path),

@@ -28,10 +28,12 @@ GitHub itself touches some in their first second."""
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What was heard: facts for the record, and where to look sooner."""
+    """What was heard: facts for the record, and where to look sooner. `elsewhere`: nothing, for it
+    is about another repository, or comes from an App's installation for somebody else."""
 
     facts: tuple[Event, ...] = ()
     hints: tuple[Hint, ...] = ()
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +51,11 @@ class Translator:
 
     def read(self, event: str, payload: Mapping[str, object]) -> News:
         """What a webhook of this kind of event tells."""
-        news = _EVENTS.get(event)
         seen = Json(payload)
-        return News() if news is None or not self._about_us(seen) else news(self, seen)
+        if not self._about_us(seen):
+            return News(elsewhere=True)
+        news = _EVENTS.get(event)
+        return News() if news is None else news(self, seen)
 
     def pull(self, pull: Json, by: str = "", *, pushed: bool = False) -> PullSeen | None:
         """A pull request as it is, or None where it is no whole one. `by` is who made it so, by

@@ -95,10 +95,10 @@ _UNSIGNED = Refusal(
     title="The delivery is not signed.",
     detail="X-Hub-Signature-256 is missing or is none. Give the webhook its secret on GitHub.",
 )
-_FORGED = Refusal(
+FORGED = Refusal(
     status=401,
     title="The signature is wrong.",
-    detail="The secret of the webhook on GitHub is not the one that this daemon was given.",
+    detail="The secret of the webhook on GitHub is not the one that this daemon was given for it.",
 )
 _NOT_JSON = Refusal(
     status=415,
@@ -122,11 +122,13 @@ def _length(value: bytes) -> int:
     return int(value) if re.fullmatch(rb"[0-9]{1,20}", value) else 0
 
 
-def read_body(envelope: Envelope, body: bytes, secret: bytes) -> Mapping[str, object] | Refusal:
-    """The payload, each of its values still as text, where the body has the signature of the
-    envelope; compared in constant time."""
-    if not hmac.compare_digest(hmac.digest(secret, body, "sha256"), envelope.signature):
-        return _FORGED
+def is_signed(envelope: Envelope, body: bytes, secret: bytes) -> bool:
+    """Whether the body has the signature of the envelope; compared in constant time."""
+    return hmac.compare_digest(hmac.digest(secret, body, "sha256"), envelope.signature)
+
+
+def read_payload(body: bytes) -> Mapping[str, object] | Refusal:
+    """The payload of a body that was proved, each of its values still as text."""
     try:
         return _PAYLOAD.decode(body)
     except UNREADABLE:

@@ -32,7 +32,8 @@ from oya_vcs.core.policy import Policy
 from oya_vcs.core.world import World
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.runtime.engine import Engine
-from oya_vcs_bot.app import WEBHOOK_PATH, Desk, make_app
+from oya_vcs_bot.app import WEBHOOK_PATH, make_app
+from oya_vcs_bot.reception import Desk, Reception
 from oya_vcs_bot.serving import listening, serve
 from oya_vcs_bot.translate import Translator
 
@@ -128,8 +129,10 @@ async def _behind_an_engine(path: Path) -> AsyncIterator[Any]:
         await engine.offer(*facts, delivery=delivery)
 
     read = Translator(repo=REPO, name=hammer.REPOSITORY).read
+    reception = Reception()
+    reception.open(REPO, Desk(name=hammer.REPOSITORY, secret=SECRET.encode(), understand=read))
     try:
-        yield make_app(Desk(secret=SECRET.encode(), understand=read, offer=offer))
+        yield make_app(reception, offer)
     finally:
         journal.close()
 

@@ -39,8 +39,7 @@ from oya_vcs.adapters.jj import JjRepository, open_remote
 from oya_vcs.adapters.local.judge import judge
 from oya_vcs.bootstrap.github_settings import remote_name, require_github, require_same, web_place
 from oya_vcs.bootstrap.plan import Plan
-from oya_vcs.bootstrap.web import render_of, translator_of
-from oya_vcs.config import Config, GithubConfig
+from oya_vcs.config import Config, GithubConfig, templates_folder
 from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint, Topic
 from oya_vcs.core.ids import ChangeId, CommitId
@@ -51,6 +50,8 @@ from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Performer, Remote
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.supervisor import Ready
+from oya_vcs_bot.reception import Desk, Reception, Understand
+from oya_vcs_bot.replies import Render, replies
 from oya_vcs_bot.translate import News, Translator
 
 
@@ -107,6 +108,41 @@ class Hub:
             app=self.app,
         )
         await self.poller.run()
+
+
+def translator_of(plan: Plan) -> Translator:
+    """What GitHub's words mean in the plan's repository."""
+    github = plan.config.github
+    return Translator(repo=plan.repo, name=github.repo, prefix=github.prefix, app_id=github.app_id)
+
+
+def render_of(plan: Plan) -> Render:
+    """The words of what is said on pull requests."""
+    return replies(templates_folder() / "replies", plan.config.github.prefix)
+
+
+def open_desk(
+    plan: Plan,
+    understand: Understand,
+    wake: Callable[[Hint], None],
+    reception: Reception,
+    say: Callable[[str], None],
+) -> Desk | None:
+    """Take GitHub's webhooks for the plan's repository; none without a secret to know them by,
+    which is said: polling finds what they tell, only later."""
+    github = plan.config.github
+    secret = plan.environ.get(github.webhook_secret_env, "")
+    if not secret:
+        say(
+            f"No webhook is taken for {github.repo}:"
+            f" {github.webhook_secret_env or 'github.webhook_secret_env'} is not set."
+            f" GitHub is asked every {github.poll_ms / 1_000:g} s instead."
+        )
+        return None
+    words = secret.encode("utf-8", "surrogateescape")
+    desk = Desk(name=github.repo, secret=words, understand=understand, wake=wake)
+    reception.open(plan.repo, desk)
+    return desk
 
 
 def needed(world: World) -> set[ChangeId]:

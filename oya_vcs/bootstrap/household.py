@@ -16,6 +16,7 @@ from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.keeper import Keeper
 from oya_vcs.bootstrap.running import Frame, parts_of, planted, taken
 from oya_vcs.bootstrap.serving import Workshop
+from oya_vcs.bootstrap.web import WebServer
 from oya_vcs.config import Home, environment, load, user_config
 from oya_vcs.config.secrets import secret_values
 from oya_vcs.core.ids import RepoId
@@ -34,14 +35,17 @@ log = logging.getLogger(__name__)
 class House:
     """A running daemon of a home, from the outside: what it works on, and when it is to end."""
 
-    def __init__(self, tree: Tree, keeper: Keeper, stop: asyncio.Event) -> None:
+    def __init__(self, tree: Tree, keeper: Keeper, web: WebServer, stop: asyncio.Event) -> None:
         self._tree = tree
         self._keeper = keeper
+        self._web = web
         self._stop = stop
 
     async def settled_in(self) -> list[dict[str, object]]:
-        """Every repository, once each was looked at. Raises what the daemon fell of."""
+        """Every repository, once each was looked at and something is served, or cannot be. Raises
+        what the daemon fell of."""
         await self._tree.unless_fallen(self._keeper.looked.wait())
+        await self._tree.unless_fallen(self._web.tried.wait())
         return self._keeper.rows(await self._tree.door.holder())
 
     async def asked_to_stop(self) -> None:
@@ -63,6 +67,7 @@ async def open_home(
     shop = Workshop(home, Hidden(secret_values(environ, user.worker.env)))
     roster = Roster()
     keeper = Keeper(shop, roster, config_file, say)
+    web = WebServer(user.web.listen, say=say)
     stop = asyncio.Event()
     answers: dict[str, Answer] = {}
 
@@ -80,12 +85,13 @@ async def open_home(
         logs=user.logs,
         say=say,
         kind="up",
+        web=web,
         more=more,
         answers=answers,
     )
     with taken(shop):
         async with planted(frame, parts_of(frame)) as tree:
-            yield House(tree, keeper, stop)
+            yield House(tree, keeper, web, stop)
 
 
 def _answers(door: Door, keeper: Keeper, stop: asyncio.Event) -> dict[str, Answer]:

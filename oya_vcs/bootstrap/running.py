@@ -25,6 +25,7 @@ from oya_vcs.bootstrap.edges import upkeep_of
 from oya_vcs.bootstrap.github_settings import is_on_github
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.bootstrap.serving import Workshop
+from oya_vcs.bootstrap.web import WebServer
 from oya_vcs.config import (
     Home,
     LogsConfig,
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WEB_STOP_MS = 8_000
+"""Requests under way have five seconds to end in."""
+
 
 @asynccontextmanager
 async def open_daemon(
@@ -83,14 +87,16 @@ async def open_daemon(
     async with AsyncExitStack() as held:
         held.enter_context(taken(shop))
         repository = await shop.repository(plan)
-        hub = await _hub(plan, repository, held)
+        web = WebServer(plan.config.web.listen, say=say)
+        hub = await _hub(plan, repository, web, say, held)
         frame = Frame(
             shop=shop,
             roster=Roster(await shop.serve(plan, hub)),
             logs=plan.config.logs,
             say=say,
             kind="run",
-            more=lambda door: [] if hub is None else _github(plan, hub, door, say),
+            web=web,
+            more=lambda door: [] if hub is None else [_poller(hub, door)],
         )
 
         async def ask() -> None:
@@ -114,13 +120,14 @@ def taken(shop: Workshop) -> Iterator[None]:
 class Frame:
     """What every daemon is put together from, whatever it works on. `kind` is the command that it
     is: `run` or `up`; `answers` are what it answers, and may grow until it runs; `more` are further
-    children at its edges."""
+    children at its edges, beside the web server."""
 
     shop: Workshop
     roster: Roster
     logs: LogsConfig
     say: Callable[[str], None]
     kind: str
+    web: WebServer
     more: Callable[[Door], Sequence[Child]] = lambda _door: ()
     answers: dict[str, Answer] = field(default_factory=dict)
 
@@ -131,6 +138,7 @@ async def planted(frame: Frame, parts: Parts) -> AsyncIterator[Tree]:
     tree = Tree(parts)
     frame.answers["about"] = partial(_about, frame.kind)
     frame.answers["tree"] = partial(_drawn, tree)
+    frame.answers["web"] = frame.web.standing
     frame.answers.update(wishes.answers(partial(granted, tree.door)))
     frame.answers.update(queue_words.answers(partial(heard, tree.door)))
     async with tree:
@@ -178,29 +186,40 @@ def parts_of(frame: Frame) -> Parts:
         kill=shop.runner.kill,
         is_well=partial(_is_well, home),
         clean=lambda outcome: cleaned(shop.hidden.literals, outcome),
-        edges=lambda door: [
-            Child(name="socket", run=partial(_hear, home, frame.answers, frame.say)),
-            Child(name="upkeep", run=partial(_keep_up, upkeep)),
-            Child(name="sweep", run=partial(_sweep, frame.roster, door)),
-            *frame.more(door),
-        ],
+        edges=partial(_edges, frame, upkeep),
     )
 
 
-async def _hub(plan: Plan, repository: JjRepository, held: AsyncExitStack) -> Hub | None:
+def _edges(frame: Frame, upkeep: Upkeep, door: Door) -> Sequence[Child]:
+    """What every daemon has at its edges, and what this one has besides."""
+    return [
+        Child(name="socket", run=partial(_hear, frame.shop.home, frame.answers, frame.say)),
+        Child(name="upkeep", run=partial(_keep_up, upkeep)),
+        Child(name="sweep", run=partial(_sweep, frame.roster, door)),
+        Child(name="web", run=partial(frame.web.run, door), stop_ms=WEB_STOP_MS),
+        *frame.more(door),
+    ]
+
+
+async def _hub(
+    plan: Plan,
+    repository: JjRepository,
+    web: WebServer,
+    say: Callable[[str], None],
+    held: AsyncExitStack,
+) -> Hub | None:
+    """GitHub, where changes are pull requests there, with a desk for its webhooks."""
     if not is_on_github(plan.config):
         return None
-    from oya_vcs.bootstrap.github import open_hub  # noqa: PLC0415 - slow to import, seldom needed
+    from oya_vcs.bootstrap import github  # noqa: PLC0415 - slow to import, seldom needed
 
-    return await open_hub(plan, repository, held)
+    hub = await github.open_hub(plan, repository, held)
+    github.open_desk(plan, hub.read, hub.hear, web.reception, say)
+    return hub
 
 
-def _github(plan: Plan, hub: Hub, door: Door, say: Callable[[str], None]) -> Sequence[Child]:
-    """What GitHub speaks to, and what asks it."""
-    from oya_vcs.bootstrap.web import web_of  # noqa: PLC0415 - slow to import, seldom needed
-
-    poller = Child(name="poller", run=partial(hub.poll, door))
-    return [*web_of(plan, door, say, hub.read, hub.hear), poller]
+def _poller(hub: Hub, door: Door) -> Child:
+    return Child(name="poller", run=partial(hub.poll, door))
 
 
 @asynccontextmanager

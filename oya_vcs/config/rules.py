@@ -41,11 +41,12 @@ def like(pattern: str, what: str) -> dict[str, Rule]:
 
 
 def address(value: str) -> str:
-    """Where to listen: a name or number and a port, IPv6 in brackets."""
+    """Where to listen: a name or number and a port, IPv6 in brackets; empty for nowhere."""
     form = re.fullmatch(r"(?:\[[\da-fA-F:.]+\]|[^\s:\[\]]+):(\d{1,5})", value, re.ASCII)
-    if form and int(form[1]) < 2**16:
+    if not value or (form and int(form[1]) < 2**16):
         return ""
-    return f"must be an address and a port, as 127.0.0.1:7420, and is {shown(value)}"
+    what = "an address and a port, as 127.0.0.1:7420, or empty for none"
+    return f"must be {what}, and is {shown(value)}"
 
 
 def argv(value: tuple[str, ...]) -> str:

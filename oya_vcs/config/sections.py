@@ -120,7 +120,8 @@ class LogsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """`[web]`: the address of the page and the API. Loopback unless somebody says otherwise."""
+    """`[web]`: the address of the page, the API and webhooks; empty: nothing is served. Loopback
+    unless somebody says otherwise. A daemon for a whole home has the one of its user."""
 
     listen: str = field(default="127.0.0.1:7420", metadata={"rule": address})
 

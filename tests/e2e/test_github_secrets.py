@@ -57,12 +57,11 @@ async def test_a_whole_story_shows_no_secret(
 
     monkeypatch.setattr(Access, "actor", actor)
     project, port = new_project(files=1), _free_port()
-    more = f'[web]\nlisten = "127.0.0.1:{port}"\n'
-    async with besieged(project, tmp_path / "hub", more=more) as siege:
+    async with besieged(project, tmp_path / "hub") as siege:
         hub = siege.hub
         hub.hooks.secret, hub.hooks.url = SECRET, f"http://127.0.0.1:{port}/github/webhook"
         beads = project.beads({"id": "b0", "title": "B"})
-        ran = await siege.run(beads, env={VARIABLE: SECRET})
+        ran = await siege.run(beads, env={VARIABLE: SECRET, "OYA_WEB__LISTEN": f"127.0.0.1:{port}"})
         assert ran.code == 0, ran.err
         assert 202 in {one.status_code for one in hub.hooks.log}, "no webhook was taken"
         (pull,) = hub.repo.pulls.values()

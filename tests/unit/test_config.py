@@ -364,8 +364,8 @@ def test_unknown_words_are_refused_with_the_choice() -> None:
         ("repo.remote", ["", "origin"], ["-x", "a b"]),
         (
             "web.listen",
-            ["localhost:0", "0.0.0.0:65535", "[::1]:7420"],
-            ["7420", ":80", "h:", "h:65536", "h:x", "::1:80", "h:80 ", ""],
+            ["localhost:0", "0.0.0.0:65535", "[::1]:7420", ""],
+            ["7420", ":80", "h:", "h:65536", "h:x", "::1:80", "h:80 ", " "],
         ),
         ("github.api_url", ["https://ghe.example/api/v3"], ["", "ghe.example", "https://a b"]),
         ("github.repo", ["", "a/b", "a-b/c.d"], ["a", "a/b/c", "/b", "a b/c"]),

@@ -296,13 +296,14 @@ def test_our_own_check_wakes_nobody() -> None:
 def test_another_repository_means_nothing() -> None:
     """Nor another installation: an app's one address hears of all of them."""
     us = Translator(repo=REPO, name="somebody/else")
-    assert all(us.read(*one) == News() for one in examples("pull_request"))
+    assert all(us.read(*one) == News(elsewhere=True) for one in examples("pull_request"))
     payload = example("pull_request", "opened")
     elsewhere = Translator(repo=REPO, name=NAME, installation=1)
-    assert elsewhere.read("pull_request", payload | {"installation": {"id": 2}}) == News()
+    foreign = elsewhere.read("pull_request", payload | {"installation": {"id": 2}})
+    assert foreign == News(elsewhere=True)
     assert elsewhere.read("pull_request", payload | {"installation": {"id": 1}}).facts
     assert elsewhere.read("pull_request", payload | {"installation": {}}).facts
-    assert US.read("pull_request", payload | {"repository": None}) == News()
+    assert US.read("pull_request", payload | {"repository": None}) == News(elsewhere=True)
 
 
 def test_the_name_counts_in_any_case() -> None:

@@ -9,12 +9,16 @@ import json
 
 import pytest
 
+from oya_vcs.core.hints import Hint, Topic
+from oya_vcs.core.ids import RepoId
+from oya_vcs.core.pulls import PullSeen
 from oya_vcs.errors import ConfigurationInvalid, WorldFailed
-from oya_vcs_bot import app as app_module
-from oya_vcs_bot.app import LONG_BYTES, Desk
-from oya_vcs_bot.translate import News
-from oya_vcs_bot.webhooks import BODY_BYTES_MAX, Envelope, Refusal, read_body, read_headers
-from tests.hooks import SECRET, Headers, Office, examples, send, signed
+from oya_vcs_bot import reception as room
+from oya_vcs_bot.app import make_app
+from oya_vcs_bot.reception import LONG_BYTES, Desk, Reception
+from oya_vcs_bot.translate import News, Translator
+from oya_vcs_bot.webhooks import BODY_BYTES_MAX, Envelope, is_signed, read_headers
+from tests.hooks import NAME, REPO, SECRET, Headers, Office, examples, send, signed
 
 BODY = b'{"zen": "Keep it logically awesome."}'
 
@@ -42,9 +46,8 @@ def test_the_signature_is_githubs() -> None:
     headers = instead(signed(body), b"x-hub-signature-256", f"sha256={wanted}".encode())
     envelope = read_headers(headers)
     assert isinstance(envelope, Envelope)
-    refusal = read_body(envelope, body, b"It's a Secret to Everybody")
-    assert isinstance(refusal, Refusal)
-    assert "signed, but is no JSON" in refusal.detail
+    assert is_signed(envelope, body, b"It's a Secret to Everybody")
+    assert not is_signed(envelope, body, b"It's a secret to Everybody")
 
 
 async def test_a_signed_delivery_is_accepted_when_it_is_on_disk() -> None:
@@ -223,16 +226,16 @@ async def test_a_disk_that_does_not_answer_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """GitHub would give up and never know; it is told in time."""
-    monkeypatch.setattr(app_module, "OFFER_S_MAX", 0.01)
-    office = Office()
+    monkeypatch.setattr(room, "OFFER_S_MAX", 0.01)
     taken = asyncio.Event()
 
     async def never(_facts: object, _delivery: str) -> None:
         await taken.wait()
 
-    desk = Desk(secret=SECRET, understand=office.translator.read, offer=never)
+    reception = Reception()
+    reception.open(REPO, Office().desk())
     body = opened()
-    answer = await send(app_module.make_app(desk), signed(body, "pull_request"), body)
+    answer = await send(make_app(reception, never), signed(body, "pull_request"), body)
     assert answer.status == 503
 
 
@@ -259,14 +262,93 @@ async def test_nothing_else_answers(path: str, method: str, status: int) -> None
 def test_a_webhook_without_a_secret_is_refused() -> None:
     """An empty secret is a signature that anybody can make."""
     with pytest.raises(ConfigurationInvalid, match="no secret"):
-        Desk(secret=b"", understand=lambda _event, _payload: News(), offer=_unused)
+        Desk(name=NAME, secret=b"", understand=lambda _event, _payload: News())
 
 
 def test_the_secret_is_not_shown() -> None:
     """Not by a trace, not by a log that prints the value."""
-    desk = Desk(secret=SECRET, understand=lambda _event, _payload: News(), offer=_unused)
-    assert "Secret" not in repr(desk)
+    assert "Secret" not in repr(Office().desk())
 
 
-async def _unused(_facts: object, _delivery: str) -> None:
-    raise AssertionError
+ELSEWHERE = RepoId("repo-2")
+
+
+def about(name: str, **more: object) -> bytes:
+    """The body of a delivery that is worth a fact, about a repository of this name."""
+    payload = json.loads(opened())
+    payload["repository"]["full_name"] = name
+    payload["pull_request"]["base"]["repo"]["full_name"] = name
+    return json.dumps(payload | more).encode()
+
+
+async def delivered(office: Office, body: bytes, secret: bytes) -> int:
+    """The status of the answer to a delivery signed with a secret."""
+    headers = signed(body, "pull_request", secret=secret)
+    return (await send(office.app(), headers, body)).status
+
+
+async def test_each_repository_has_its_own_secret() -> None:
+    """A delivery goes to the repository that it names, and only where it was signed with that one's
+    secret: the secret of another repository does not speak for it."""
+    office, other = Office(), Translator(repo=ELSEWHERE, name="Else/Where")
+    desk = Desk(name="else/where", secret=b"other", understand=other.read)
+    office.reception.open(ELSEWHERE, desk)
+    assert await delivered(office, about("Else/Where"), b"other") == 202
+    ((_, facts),) = office.offered
+    assert [fact.repo for fact in facts if isinstance(fact, PullSeen)] == [ELSEWHERE]
+    assert await delivered(office, about("Else/Where"), SECRET) == 401
+    assert await delivered(office, about(NAME), b"other") == 401
+    assert await delivered(office, about(NAME.upper()), SECRET) == 202
+    assert len(office.offered) == 2
+    assert office.reception.dropped == 0
+
+
+async def test_what_is_about_nobody_here_is_dropped_and_counted() -> None:
+    """Another repository of the same App, or the App as another owner has installed it: 202, for
+    the delivery is GitHub's and nothing is wrong with it; nothing is on record, nobody looks."""
+    office = Office(Translator(repo=REPO, name=NAME, installation=7))
+    assert await delivered(office, about("somebody/else"), SECRET) == 202
+    assert await delivered(office, about(NAME, installation={"id": 8}), SECRET) == 202
+    assert (office.offered, office.hints, office.reception.dropped) == ([], [], 2)
+    assert await delivered(office, about(NAME, installation={"id": 7}), SECRET) == 202
+    assert (len(office.offered), office.reception.dropped) == (1, 2)
+
+
+async def test_what_names_no_repository_is_for_all_of_its_secret() -> None:
+    """An App's installation was changed: each repository that has its secret looks, no other."""
+    office, heard = Office(), list[Hint]()
+    for number, secret in enumerate((SECRET, b"other")):
+        read = Translator(repo=RepoId(str(number)), name=f"a/{number}").read
+        desk = Desk(name=f"a/{number}", secret=secret, understand=read, wake=heard.append)
+        office.reception.open(RepoId(str(number)), desk)
+    body = b'{"action": "created", "installation": {"id": 1}}'
+    answer = await send(office.app(), signed(body, "installation"), body)
+    assert answer.status == 202
+    assert [one.topic for one in heard] == [Topic.ACCESS]
+    assert [one.topic for one in office.hints] == [Topic.ACCESS]
+
+
+async def test_a_closed_desk_takes_nothing() -> None:
+    """What went is as if it had never been; a desk that was opened anew stays when the old one is
+    closed; without any desk nobody can prove anything."""
+    office = Office()
+    old, new = office.desk(b"old"), office.desk(b"new")
+    office.reception.open(REPO, old)
+    office.reception.open(REPO, new)
+    office.reception.close(REPO, old)
+    app = make_app(office.reception, office.offer)
+    body = about(NAME)
+
+    async def status(secret: bytes) -> int:
+        return (await send(app, signed(body, "pull_request", secret=secret), body)).status
+
+    assert (await status(b"old"), await status(b"new")) == (401, 202)
+    office.reception.close(REPO)
+    assert not office.reception.awaits
+    assert await status(b"new") == 401
+
+
+async def test_health_says_ok() -> None:
+    """To anybody who may reach the address."""
+    answer = await send(Office().app(), [], b"", path="/api/health", method="GET")
+    assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})

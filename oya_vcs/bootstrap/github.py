@@ -88,6 +88,25 @@ class Hub:
         elif self.poller is not None:
             self.poller.poke()
 
+    async def knock(self) -> None:
+        """Have GitHub say that we may see the repository. Raises GithubFailed."""
+        await self.api.get(self.api.here(""))
+
+    def standing(self, *, webhooks: bool) -> dict[str, object]:
+        """What people are told of it: when GitHub was last asked for all that is new (Unix time, 0
+        for never), what went wrong since, and how many requests are left this hour."""
+        poller = self.poller
+        failed = None if poller is None else poller.failed
+        return {
+            "name": self.settings.repo,
+            "api_url": self.settings.api_url,
+            "webhooks": webhooks,
+            "poll_ms": self.settings.poll_ms,
+            "polled_ms": 0 if poller is None else poller.looked_ms,
+            "error": "" if failed is None else failed.message,
+            "requests_left": self.api.wire.pace.remaining,
+        }
+
     async def poll(self, door: Door, ready: Ready) -> None:
         """A child: finds what webhooks did not tell."""
         ready()
@@ -194,10 +213,17 @@ async def github_remote(
     return await open_remote(repository, name, environ, entry) if place else remote
 
 
-async def open_hub(plan: Plan, repository: JjRepository, held: AsyncExitStack) -> Hub:
-    """GitHub for a daemon; `held` lets go of the connections. Raises ConfigurationInvalid."""
+def open_wire(settings: GithubConfig, held: AsyncExitStack) -> Wire:
+    """The way to the configuration's GitHub; `held` lets go of the connections. Those who get in
+    with the same token share it: they have one limit."""
+    wire = Wire(settings.api_url, SystemClock())
+    held.push_async_callback(wire.close)
+    return wire
+
+
+async def open_hub(plan: Plan, repository: JjRepository, wire: Wire) -> Hub:
+    """GitHub for the plan's repository. Raises ConfigurationInvalid."""
     clock, settings = SystemClock(), plan.config.github
-    wire = await held.enter_async_context(Wire(settings.api_url, clock))
     credentials, app = await asyncio.to_thread(way_in, settings, plan.environ, wire)
     return Hub(
         api=Github(wire, credentials, settings.repo, clock),

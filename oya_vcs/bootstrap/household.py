@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,9 @@ from oya_vcs.runtime.supervisor import Child, Ready
 from oya_vcs.runtime.tree import Tree
 
 log = logging.getLogger(__name__)
+
+LODGERS_STOP_MS = 10_000
+"""For pollers, which may be in the middle of a request."""
 
 
 class House:
@@ -66,8 +69,8 @@ async def open_home(
     user = load(config_file or user_config(), None, "", environ, {})
     shop = Workshop(home, Hidden(secret_values(environ, user.worker.env)))
     roster = Roster()
-    keeper = Keeper(shop, roster, config_file, say)
-    web = WebServer(user.web.listen, say=say)
+    web, held = WebServer(user.web.listen, say=say), AsyncExitStack()
+    keeper = Keeper(shop, roster, config_file, web, held, say)
     stop = asyncio.Event()
     answers: dict[str, Answer] = {}
 
@@ -77,7 +80,10 @@ async def open_home(
         async def repositories(ready: Ready) -> None:
             await keeper.run(door, ready)
 
-        return [Child(name="repositories", run=repositories)]
+        return [
+            keeper.lodgers.as_child(stop_ms=LODGERS_STOP_MS),
+            Child(name="repositories", run=repositories),
+        ]
 
     frame = Frame(
         shop=shop,
@@ -90,7 +96,7 @@ async def open_home(
         answers=answers,
     )
     with taken(shop):
-        async with planted(frame, parts_of(frame)) as tree:
+        async with held, planted(frame, parts_of(frame)) as tree:
             yield House(tree, keeper, web, stop)
 
 
@@ -113,7 +119,13 @@ def _answers(door: Door, keeper: Keeper, stop: asyncio.Event) -> dict[str, Answe
         taken = await submitted(door, repo, specs)
         return {"count": taken.count, "notes": taken.notes}
 
-    return {"stop": end, "repos": repos, "repo.add": add, "bead.import": take}
+    return {
+        "stop": end,
+        "repos": repos,
+        "repo.add": add,
+        "bead.import": take,
+        "github": keeper.on_github,
+    }
 
 
 def beads_of(fields: Mapping[str, object]) -> tuple[RepoId, list[BeadSpec]]:

@@ -104,6 +104,7 @@ async def open_daemon(
             await repository.prepare()
 
         parts = replace(parts_of(frame), ask=ask, feeds=feeds, gate=gate, show=show)
+        frame.answers["github"] = partial(_heard_of, plan, hub, web)
         async with planted(frame, parts) as tree:
             yield Daemon(tree, await tree.door.holder(), plan.repo)
 
@@ -213,9 +214,19 @@ async def _hub(
         return None
     from oya_vcs.bootstrap import github  # noqa: PLC0415 - slow to import, seldom needed
 
-    hub = await github.open_hub(plan, repository, held)
+    wire = github.open_wire(plan.config.github, held)
+    hub = await github.open_hub(plan, repository, wire)
     github.open_desk(plan, hub.read, hub.hear, web.reception, say)
     return hub
+
+
+async def _heard_of(
+    plan: Plan, hub: Hub | None, web: WebServer, _fields: Mapping[str, object]
+) -> object:
+    """What is heard of GitHub, and how."""
+    if hub is None:
+        return []
+    return [{"repo": plan.repo, **hub.standing(webhooks=plan.repo in web.reception)}]
 
 
 def _poller(hub: Hub, door: Door) -> Child:

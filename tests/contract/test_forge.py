@@ -19,7 +19,7 @@ from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.memory import MemoryPerformer, Outside, Work, new_outside
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.toolbox import Tools
-from oya_vcs.bootstrap.github import forge_at, open_hub
+from oya_vcs.bootstrap.github import forge_at, open_hub, open_wire
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.config import Config, GithubConfig, Home, RepoConfig
 from oya_vcs.core import effects as f
@@ -244,7 +244,8 @@ class GithubWorld(LocalWorld):
             checks_at=lambda text: {},
             environ=self._env,
         )
-        hub = await open_hub(self._plan, self._repository, self._held)
+        wire = open_wire(self._plan.config.github, self._held)
+        hub = await open_hub(self._plan, self._repository, wire)
         self._forge = await forge_at(self._plan, self._repository, hub, self._local)
 
     def _first(self) -> CommitId:

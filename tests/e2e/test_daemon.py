@@ -163,13 +163,14 @@ def test_what_keeps_a_daemon_from_starting_is_said(town: Town) -> None:
     assert town.answer("status")["pid"] is None
 
 
-def test_changes_of_a_repository_on_github_do_not_land_here(town: Town) -> None:
-    """A repository whose changes are pull requests stands aside under `up`, which says so, and
-    another one is worked on."""
+def test_a_github_that_does_not_answer_holds_up_nobody(town: Town) -> None:
+    """Its repository stands aside under `up`, which says so, and nothing of it lands here; another
+    one is worked on."""
     project = town.first
-    project.jj("git", "remote", "add", "origin", "https://example.org/owner/name.git")
+    project.jj("git", "remote", "add", "origin", "https://127.0.0.1:1/owner/name.git")
     text = (project.root / "oya.toml").read_text()
     github = '[repo]\nforge = "github"\n[github]\nrepo = "owner/name"\ntoken_env = "PATH"\n'
+    github += 'api_url = "http://127.0.0.1:1"\n'
     (project.root / "oya.toml").write_text(text + github)
     project.commit_all("configuration")
     rows = town.answer("up")["repos"]
@@ -177,4 +178,6 @@ def test_changes_of_a_repository_on_github_do_not_land_here(town: Town) -> None:
     said = {row["path"]: row for row in rows}
     assert said[str(town.second)]["serving"]
     assert not said[str(project.root)]["serving"]
-    assert "pull requests on GitHub" in said[str(project.root)]["error"]
+    why = said[str(project.root)]["error"]
+    assert "owner/name" in why
+    assert "answer" in why

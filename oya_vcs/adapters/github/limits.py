@@ -29,6 +29,8 @@ class Pace:
         self._until_ms = 0
         self._strikes = 0
         self._writes_ms = 0
+        self.remaining: int | None = None
+        """Requests that are left until the count begins anew; None where nobody said so yet."""
 
     def left_ms(self, now_ms: int) -> int:
         """How long nobody may ask anything."""
@@ -44,6 +46,9 @@ class Pace:
         """Take in an answer; returns whether it was refused by a limit, so that asking the same
         again, later, is right."""
         limited = is_limited(status, headers, body)
+        left = headers.get("x-ratelimit-remaining", "")
+        if left.isascii() and left.isdigit():
+            self.remaining = int(left[:12])
         if limited:
             self.limited(headers, now_ms)
         elif status < 400:

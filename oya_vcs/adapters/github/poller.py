@@ -73,6 +73,10 @@ class Poller:
         self._resent: dict[int, None] = {}
         self._idle: set[str] = set()
         self._poked = asyncio.Event()
+        self.looked_ms = 0
+        """When the last look was had to its end (Unix time), 0 for never."""
+        self.failed: GithubFailed | None = None
+        """What the newest look failed of; None where it did not."""
 
     def poke(self) -> None:
         """Look soon."""
@@ -84,7 +88,9 @@ class Poller:
             self._poked.clear()
             try:
                 await self.look()
+                self.looked_ms, self.failed = self._clock.now_ms(), None
             except GithubFailed as error:
+                self.failed = error
                 log.warning("%s Polling goes on.", error.message)
             await self._pause()
 

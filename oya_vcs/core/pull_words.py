@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.explain import explain
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId
 from oya_vcs.core.merge import Change, Stage
 from oya_vcs.core.merge.lifecycle import OVER
@@ -111,7 +112,15 @@ def status(world: World, pull: Pull, bead: Bead) -> TellStatus | None:
         length=len(queue.members),
         priority=priority,
         candidate=candidate,
+        log=bead.detail[-LOG_MAX:] if state in _TOLD_WHY and _of_checks(bead) else "",
     )
+
+
+_TOLD_WHY = frozenset({"failed", "rework"})
+
+
+def _of_checks(bead: Bead) -> bool:
+    return bead.reason in {Reason.CHECK_FAILED, Reason.CHECK_TIMEOUT}
 
 
 def _where(world: World, pull: Pull, bead: Bead, change: Change | None) -> tuple[str, str]:
@@ -126,11 +135,22 @@ def _where(world: World, pull: Pull, bead: Bead, change: Change | None) -> tuple
     if change is None or change.stage in OVER:
         who = "its author" if bead.by_hand else "a worker"
         return "rework", f"{who.capitalize()} works on it again: {first_line(bead.detail)}".strip()
+    if bead.cancelling or change.exit is not None:
+        return "leaving", explain(world, bead)
     if pull.hold and pull.state is PullState.OPEN:
         return "held", f"Held by {pull.hold}."
     queue = world.repos[change.repo].queue
     if change.id in queue.unapproved:
-        was = f" It was {change.reason}." if change.reason else ""
-        return "waiting", f"Waits for an approval.{was}"
+        why = "" if change.reason is None else _WAITS.get(change.reason, "")
+        return "waiting", f"Waits for an approval{why}."
     testing = change.candidate is not None and queue.in_flight(change.id)
     return "testing" if testing else "queued", waits_for(world, change)
+
+
+_WAITS = {
+    Reason.PUSHED: ": it was pushed to since the last one",
+    Reason.RETARGETED: ": it was given another branch to land on since the last one",
+    Reason.EDITED: ": its title or its text was edited since the last one",
+    Reason.UNREADY: ": it was marked as not ready to land",
+    Reason.UNAPPROVED: ": the last one was taken back",
+}

@@ -157,7 +157,8 @@ class TellStatus:
     `StatusTold`. At most one is open for a pull request, and each has a higher `round`.
 
     `state` is one word, `sentence` says more; `by` has approved `head`; `place` of `length` is its
-    place in the queue when this was asked for (0: none), `candidate` what is tested or has landed.
+    place in the queue when this was asked for (0: none), `candidate` what is tested or has landed;
+    `log` is the end of what a failed check said.
     """
 
     repo: RepoId
@@ -172,6 +173,7 @@ class TellStatus:
     length: int = 0
     priority: int = 2
     candidate: CommitId | None = None
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from oya_vcs.core.ids import ChangeId
 from oya_vcs.core.merge import Change, MergeQueue, Stage
 from oya_vcs.core.world import World
 
 NAMED_MAX = 4
-"""Changes that a sentence names before it counts the rest."""
+"""Changes, or files, that a sentence names before it counts the rest."""
 
 
 CLOSED_TO_ALL = -1
@@ -90,12 +91,16 @@ def _in_line(queue: MergeQueue, change: Change) -> str:
     return f"Waits in the merge queue at place {queue.place(change.id)}."
 
 
-def _named(changes: Iterable[ChangeId]) -> str:
-    named = list(changes)
+def _named(several: Iterable[str]) -> str:
+    named = list(several)
     rest = len(named) - NAMED_MAX
     return ", ".join(named[:NAMED_MAX]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def first_line(text: str) -> str:
-    """The first line of a text that may be long."""
-    return text.strip().partition("\n")[0]
+    """The first line of a text that may be long, and what it announces: where it ends in a colon,
+    the indented lines below it, as far as a sentence names them."""
+    line, _, rest = text.strip().partition("\n")
+    below = takewhile(lambda one: one.startswith("  "), rest.splitlines())
+    items = [one.strip() for one in below] if line.endswith(":") else []
+    return f"{line} {_named(items)}." if items else line

@@ -1,4 +1,4 @@
-"""What moves while it waits: heads, and what is merged or closed by hand."""
+"""What moves while it waits: heads, branches, the target, and what is merged or closed by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
-from tests.talks.listener import Listener
+from tests.talks.listener import ONE_WAY, Listener
 
 
 async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hub: Hub) -> None:
@@ -37,7 +37,55 @@ async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hu
         assert (await hub.files())["a.txt"] == "AA"
 
 
+@ONE_WAY
 @pytest.mark.chaos
+async def test_somebody_pushes_to_the_target_meanwhile(oya: Listener, hub: Hub) -> None:
+    """What was tested on the old target is built and tested again on the new one; nothing of
+    either is lost."""
+    hub.ci.way = Ci.HELD
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(hub.ci.waiting)
+        pushed = await hub.ann.pushes_to("main", {"b.txt": "B"})
+        hub.ci.way = Ci.GREEN
+        await oya.passes_all()
+        await oya.until(lambda: pull.merged)
+        landed = await hub.repo.bare.commit(await hub.target())
+        assert landed.parents == (pushed, pull.head_sha)
+        assert {"a.txt", "b.txt"} <= set(await hub.files())
+        assert landed.sha in hub.ci.built
+
+
+@pytest.mark.parametrize("what", ["title", "draft", "retarget"])
+@ONE_WAY
+@pytest.mark.chaos
+async def test_what_is_not_what_was_approved_any_more_waits(
+    oya: Listener, hub: Hub, what: str
+) -> None:
+    """An edited title, a draft, another branch: one notice with the reason, and nothing lands."""
+    hub.ci.way = Ci.HELD
+    async with oya.listens():
+        await hub.ann.moves("other", await hub.target())
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(hub.ci.waiting)
+        oya.later()
+        if what == "title":
+            await hub.alice.rewrites(pull, title="Something else")
+        elif what == "draft":
+            hub.alice.drafts(pull)
+        else:
+            await hub.alice.retargets(pull, "other")
+        await oya.until(lambda: [one for one in oya.answers(pull) if "No longer" in one])
+        await oya.passes_all()
+        await oya.until(lambda: "testing" not in oya.status(pull))
+        assert not pull.merged
+        assert len(oya.answers(pull)) == 2
+
+
 async def test_what_is_closed_leaves_and_what_is_merged_by_hand_is_found(
     oya: Listener, hub: Hub
 ) -> None:
@@ -60,3 +108,30 @@ async def test_what_is_closed_leaves_and_what_is_merged_by_hand_is_found(
         assert "a.txt" not in await hub.files()
         assert {"b.txt", "c.txt"} <= set(await hub.files())
         assert not closed.merged
+
+
+@ONE_WAY
+@pytest.mark.chaos
+async def test_the_target_is_deleted_and_comes_back(oya: Listener, hub: Hub) -> None:
+    """GitHub closes what was to land there: it leaves with that reason, and its tests mean nothing
+    any more. Opened again, and approved again, it lands."""
+    hub.ci.way = Ci.HELD
+    hub.repo.rules.clear()
+    hub.protects(checks=("test",), allow_delete=True, bypass=frozenset({"ann"}))
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(hub.ci.waiting)
+        tip = await hub.target()
+        oya.later()
+        await hub.ann.moves("main", None)
+        await oya.until(lambda: "closed" in oya.status(pull))
+        await hub.ann.moves("main", tip)
+        await oya.passes_all()
+        oya.later()
+        await hub.alice.reopens(pull)
+        hub.ci.way = Ci.GREEN
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: pull.merged)

@@ -67,6 +67,7 @@ def test_the_status_is_a_table(render: Render) -> None:
         "candidate": SHA,
         "checks": [{"name": "unit | tests", "state": "runs"}],
         "page": "https://oya.example.org/queue?a=1#b",
+        "log": "",
     }
     shown = render("status", fields)
     tokens = MarkdownIt("commonmark").enable("table").parse(shown)
@@ -76,6 +77,10 @@ def test_the_status_is_a_table(render: Render) -> None:
         *("tested as", SHA, "unit | tests", "runs"),
     ]
     assert "<https://oya.example.org/queue?a=1#b>" in shown
+    failed = render("status", {**fields, "state": "failed", "log": "It said ``` and <b>."})
+    assert "````text\nIt said ``` and <b>.\n````" in failed
+    assert "`@oya retry` tries it again" in failed
+    assert "landed as" in render("status", {**fields, "state": "landed"})
     bare: dict[str, object] = dict.fromkeys(fields, "")
     bare |= {"state": "open", "priority": None, "checks": []}
     assert render("status", bare) == (

@@ -147,6 +147,7 @@ def _fields(effect: TellStatus) -> dict[str, object]:
         "length": effect.length,
         "priority": effect.priority,
         "candidate": effect.candidate or "",
+        "log": effect.log,
         "checks": (),
         "page": "",
     }

@@ -14,6 +14,7 @@ from oya_vcs.core.effects import Effect
 from oya_vcs.core.ids import CommitId, Key
 from oya_vcs.core.pulls import (
     PULL_EFFECTS,
+    Account,
     AskPermission,
     Level,
     PullSeen,
@@ -105,6 +106,10 @@ class PullsPerformer:
             user=name,
             user_id=user_id,
             level=level,
+            named=tuple(
+                Account(one, self.forge.people.get(one.lower(), (0, level))[0])
+                for one in effect.names
+            ),
         )
 
 

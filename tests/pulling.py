@@ -201,6 +201,13 @@ class Hub(Scene):
             )
         )
 
+    def wants_changes(self, who: str, number: int, text: str = "") -> None:
+        """Somebody requests changes, which counts as a word to us."""
+        self.reviews(who, number, text)
+        name = f"pullrequestreview-{self.comments}-changes"
+        word = replace(self.writes(who, number, "@oya rework"), comment=name, tacit=True)
+        self.hears(word)
+
     def hears(self, *facts: e.Event) -> None:
         """Facts arrive, unless they are held back; what follows is done."""
         if self.held_back is not None:

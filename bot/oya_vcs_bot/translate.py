@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from oya_vcs.core.commands import PREFIX, Speech, listen
+from oya_vcs.core.commands import PREFIX, Command, Speech, Verb, listen
 from oya_vcs.core.event import Event
 from oya_vcs.core.hints import Hint, Topic
 from oya_vcs.core.ids import CommitId, RepoId
@@ -112,8 +112,11 @@ class Translator:
             head=_commit(review["commit_id"]),
             text=text,
         )
+        told: list[Event] = [seen]
+        if state == "changes_requested":
+            told.append(_wanted(seen, where["id"]))
         spoken = self._spoken(review, at_ms)
-        return (seen,) if spoken is None else (seen, spoken)
+        return (*told,) if spoken is None else (*told, spoken)
 
     def _spoken(self, comment: Json, written_ms: int) -> CommentSeen | None:
         where = _PLACE.search(comment["html_url"].text)
@@ -165,6 +168,21 @@ _PLACE = re.compile(
 )
 """Where a comment stands, by the address that people open it with. It tells pull requests from
 issues, and the three kinds of comments, whose numbers are counted apart."""
+
+
+def _wanted(review: ReviewSeen, name: str) -> CommentSeen:
+    """That changes are requested counts as the word `rework`, though nobody said it to us."""
+    return CommentSeen(
+        repo=review.repo,
+        number=review.number,
+        comment=f"{name}-changes",
+        author=review.author,
+        author_id=review.author_id,
+        written_ms=review.written_ms,
+        commands=(Command(verb=Verb.REWORK),),
+        faults=(),
+        tacit=True,
+    )
 
 
 def _commit(sha: Json) -> CommitId | None:

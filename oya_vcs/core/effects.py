@@ -78,7 +78,8 @@ class CollectResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChange:
-    """Open a change request for a collected result. Settled by `ChangeOpened`."""
+    """Open a change request for a collected result. Settled by `ChangeOpened`. `text` is what it
+    says below its title: what the bead asks for."""
 
     repo: RepoId
     bead: BeadId
@@ -86,6 +87,7 @@ class OpenChange:
     change: ChangeId
     head: CommitId
     title: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

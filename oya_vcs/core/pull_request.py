@@ -59,7 +59,8 @@ class Approval:
 @dataclass(slots=True, kw_only=True)
 class Ask:
     """A comment, or the change of a label, whose commands wait for their turn. `level` is what its
-    author may do (None: not known yet)."""
+    author may do (None: not known yet), `named` whose the names in its commands are (lower case:
+    the number). A `tacit` one is answered only where it comes to something."""
 
     asked: str
     user: str
@@ -70,6 +71,8 @@ class Ask:
     label: str = ""
     removed: bool = False
     level: Level | None = None
+    named: dict[str, int] = field(default_factory=dict)
+    tacit: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,8 +85,9 @@ class Pull:
 
     `asks` are answered one after the other: `asking` is the key of the question that the first one
     waits for. `heard` are the comments that were read, `obeyed` when each subject was last decided.
-    `approval`, `hold` (who holds it), `squash`, `priority` and `delegates` (logins, lower case) are
-    what people want. `notes` are reviews by their number.
+    `approval`, `hold` (who holds it), `squash` and `priority` are what people want; `delegates` are
+    the logins that it was delegated to, lower case, and `delegated` the numbers of those accounts,
+    which alone count: a login may be another's by now. `notes` are reviews by their number.
     """
 
     repo: RepoId
@@ -116,6 +120,7 @@ class Pull:
     squash: bool = False
     priority: int | None = None
     delegates: dict[str, None] = field(default_factory=dict)
+    delegated: dict[int, None] = field(default_factory=dict)
     notices: int = 0
     tries: int = 0
     trying: Key | None = None

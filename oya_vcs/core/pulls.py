@@ -74,7 +74,8 @@ class PullSeen(Event):
 class CommentSeen(Event):
     """A comment on a pull request that speaks to us, and is not ours: `commands` in their order,
     and what cannot be understood. `comment` names it among all comments of the repository; edited
-    or seen again it is nothing new. `written_ms` is when it was written (Unix time)."""
+    or seen again it is nothing new. `written_ms` is when it was written (Unix time). `tacit`: it
+    says nothing to us, but counts as these commands where its author may give them."""
 
     repo: RepoId
     number: int
@@ -84,12 +85,14 @@ class CommentSeen(Event):
     written_ms: int
     commands: tuple[Command, ...]
     faults: tuple[Fault, ...]
+    tacit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewSeen(Event):
     """Somebody reviewed a pull request: `text` is for the worker that does it again. `state` is the
-    forge's word (approved, changes_requested, commented, dismissed); it decides nothing."""
+    forge's word (approved, changes_requested, commented, dismissed); it decides nothing: that
+    changes are requested is a `CommentSeen` beside it, for what it counts as."""
 
     repo: RepoId
     number: int
@@ -107,7 +110,8 @@ class ReviewSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskPermission:
-    """Find out, now, what a user may do. Settled by `PermissionKnown`.
+    """Find out, now, what a user may do, and whose `names` those are that a command is about.
+    Settled by `PermissionKnown`.
 
     `user_id` is who is meant, whatever name that account has by now; 0 asks for who set (or
     `removed`) the `label` last. `asked` is the comment or the label's change that is judged.
@@ -123,6 +127,16 @@ class AskPermission:
     user_id: int = 0
     label: str = ""
     removed: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose a name was when that was asked for: names change hands, the number of an account never
+    does. 0: nobody's."""
+
+    login: str
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +216,7 @@ PULL_EFFECTS: tuple[type[PullEffect], ...] = (AskPermission, Reply, TellStatus, 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermissionKnown(Outcome):
     """What `user` (`user_id`) may do; for a label, who that is. `user_id` 0: nobody that can be
-    named, who may do nothing."""
+    named, who may do nothing. `named` are those whose names were asked for."""
 
     repo: RepoId
     number: int
@@ -210,6 +224,7 @@ class PermissionKnown(Outcome):
     user: str
     user_id: int
     level: Level
+    named: tuple[Account, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,8 +294,9 @@ class LabelChanged(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandObeyed(Event):
     """A decision: `by` may ask for this, and it is done to what is known of the pull request.
-    `head` is what an approval is given to: with it the branch and the message of now. What the
-    merge queue does about it follows as its own events."""
+    `head` is what an approval is given to: with it the branch and the message of now. `user_id` is
+    the number of whom it is delegated to (0: nobody's). What the merge queue does about it follows
+    as its own events."""
 
     repo: RepoId
     number: int
@@ -290,6 +306,7 @@ class CommandObeyed(Event):
     by: str
     command: Command
     head: CommitId | None = None
+    user_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from oya_vcs.core.spec import BeadSpec
 
 SUBJECT_MAX = 72
 """Characters of a commit's first line (git's own convention, as in its SubmittingPatches)."""
+TEXT_MAX = 8_000
+"""Characters of a bead's description, and of its acceptance, that its change request shows."""
 MEANWHILE_MAX = 20
 """Landings that a worker is told of."""
 
@@ -24,6 +26,13 @@ def subject_line(spec: BeadSpec) -> str:
     words = neutral(" ".join(neutral(spec.title).split()))
     line = words or str(spec.id)
     return line if len(line) <= SUBJECT_MAX else line[: SUBJECT_MAX - 1].rstrip() + "…"
+
+
+def change_text(spec: BeadSpec) -> str:
+    """What a bead's change request says below its title: what is asked, and when that is
+    finished."""
+    asked, finished = (one.strip()[:TEXT_MAX] for one in (spec.description, spec.acceptance))
+    return "\n\n".join(filter(None, (asked, finished and f"It is finished when:\n\n{finished}")))
 
 
 def result_message(spec: BeadSpec, attempt: int, run: Key) -> str:

@@ -47,6 +47,7 @@ def opening(head: CommitId, attempt: int = 1, title: str = "Write it") -> f.Open
         change=ChangeId(f"b.{attempt}"),
         head=head,
         title=title,
+        text="What @ann asks for.\n\nIt is finished when:\n\nThe tests pass.",
     )
 
 
@@ -68,6 +69,8 @@ async def test_a_bead_has_one_pull_request(hub: Hub, world: GithubWorld) -> None
     (pull,) = hub.repo.pulls.values()
     assert (pull.head_ref, pull.head_sha) == ("oya/bead/b", second.head)
     assert pull.title == "Write it, @ all, better"
+    said = (pull.body or "").split("\n\n")
+    assert said[1:] == ["What @ ann asks for.", "It is finished when:", "The tests pass."]
 
 
 @pytest.mark.parametrize("fault", [Fault.FAIL_AFTER, Fault.DROP_AFTER, Fault.FAIL_BEFORE])

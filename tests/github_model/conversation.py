@@ -193,6 +193,14 @@ class Person:
         await self.moves(pull.base_ref, sha)
         return sha
 
+    def renames(self, login: str) -> None:
+        """Take another login, which nobody has; the old one is anybody's from now on."""
+        accounts = self.hub.github.accounts
+        assert login not in accounts, f"{login} is taken"
+        del accounts[self.account.login]
+        self.account.login = login
+        accounts[login] = self.account
+
     def deletes_fork(self) -> None:
         """Delete their fork: pull requests from it stay open, with no head repository."""
         fork = self.hub.github.repos[f"{self.account.login}/{NAME}"]

@@ -114,14 +114,17 @@ async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
 async def test_a_beads_pull_request_says_where_it_comes_from_and_goes_back_with_a_note(
     oya: Listener, hub: Hub
 ) -> None:
-    """It has the title and the trailers of the result; `rework` gives the bead back."""
-    bead = BeadSpec(id=BeadId("b0"), title="A bead")
+    """It has the bead's title, what it asks for, and the trailers of the result; `rework` gives the
+    bead back."""
+    words, finished = "What @ann wants.", "It says so."
+    bead = BeadSpec(id=BeadId("b0"), title="A bead", description=words, acceptance=finished)
     settings = {"worker__command": agent("honest"), "queue__approval": "manual"}
     async with oya.listens(**settings) as daemon:
         await daemon.submit([bead])
         await oya.until(lambda: hub.repo.pulls)
         pull = next(iter(hub.repo.pulls.values()))
-        assert (pull.title, "Oya-Bead: b0" in (pull.body or "")) == ("A bead", True)
+        text = "What @ ann wants.\n\nIt is finished when:\n\nIt says so.\n\nOya-Bead: b0\n"
+        assert (pull.title, text in (pull.body or "")) == ("A bead", True)
         await oya.until(lambda: "waiting" in oya.status(pull))
         oya.later()
         await oya.hears(hub.bob.comments(pull, "@oya rework Write more."), "")

@@ -240,6 +240,23 @@ def test_a_delegate_may_approve_until_that_ends(hub: Hub) -> None:
     assert hub.last(7)[0] == "refused"
 
 
+def test_a_delegate_is_an_account_and_not_a_name(hub: Hub) -> None:
+    """Who takes the name that somebody gave up gets none of his rights; he keeps them under
+    another. Nothing is delegated to a name that nobody has."""
+    hub.says("ann", 7, "@oya delegate=eve")
+    people = hub.forge.people
+    people["eva"] = people.pop("eve")
+    people["eve"] = (999, Level.READ)
+    hub.says("eve", 7, "@oya r+")
+    assert hub.last(7)[0] == "refused"
+    hub.says("eva", 7, "@oya r+")
+    assert hub.last(7)[0] == "approved"
+    hub.says("ann", 7, "@oya delegate=nobody")
+    template, fields = hub.last(7)
+    assert (template, fields["why"]) == ("refused", "nobody is called nobody.")
+    assert "nobody" not in hub.pull(7).delegates
+
+
 def test_priority_before_and_after_an_approval(hub: Hub) -> None:
     """It approves nothing by itself."""
     hub.opens("bob", 8)

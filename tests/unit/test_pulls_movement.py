@@ -271,6 +271,44 @@ def test_a_review_goes_back_to_the_worker_as_feedback() -> None:
     assert not [one for one in hub.replies(number) if one.template == "dropped"]
 
 
+def test_a_review_that_requests_changes_gives_a_bead_back() -> None:
+    """Of somebody who may write, as `rework` would, with its text; of anybody else it is a note for
+    later, without a word. What is in no queue is left alone."""
+    hub = Hub(ann=Level.WRITE, bob=Level.READ)
+    hub.submit("one")
+    number = next(iter(hub.forge.pulls))
+    hub.wants_changes("bob", number, "I do not like it.")
+    assert hub.testing == ["one"]
+    assert not hub.replies(number)
+    hub.wants_changes("ann", number, "The name is wrong.")
+    assert any("The name is wrong." in one and "not like" in one for one in hub.here.told["one"])
+    assert hub.last(number) == ("done", {"what": "It goes back to a worker."})
+    hub.passes("one")
+    assert hub.landed == ["one"]
+    hub.wants_changes("ann", number, "Too late.")
+    assert len(hub.replies(number)) == 1
+
+
+def test_a_review_that_requests_changes_takes_a_persons_out_until_it_is_approved_again(
+    hub: Hub,
+) -> None:
+    """One that was written before the approval says nothing any more, whenever it is heard of; nor
+    does one of something that nobody approved."""
+    hub.wants_changes("ann", 7, "Not like this.")
+    assert not hub.forge.asked
+    with hub.quiet() as late:
+        hub.wants_changes("ann", 7, "Nor like that.")
+    hub.says("ann", 7, "@oya r+")
+    hub.hears(*late)
+    assert hub.testing == ["pr-7"]
+    hub.wants_changes("ann", 7, "Oh.")
+    assert hub.testing == []
+    assert hub.bead_state(7) == "reworking"
+    hub.says("ann", 7, "@oya r+")
+    hub.passes("pr-7")
+    assert hub.landed == ["pr-7"]
+
+
 def test_a_beads_pull_request_closed_by_hand_ends_the_bead() -> None:
     """And the bead says who and why."""
     hub = Hub(ann=Level.WRITE)

@@ -219,11 +219,15 @@ def test_a_comment_on_a_line_counts_too() -> None:
 
 
 def test_a_review_is_seen_and_read() -> None:
-    """Its text for a worker, its commands for the queue; a dismissal is neither."""
+    """Its text for a worker, its commands for the queue, and that it requests changes; a dismissal
+    is none of these."""
     payload = example("pull_request_review", "submitted")
     payload["review"] |= {"body": "Rename it.\n\n@oya r-", "state": "CHANGES_REQUESTED"}
-    review, spoken = US.read("pull_request_review", payload).facts
+    review, wanted, spoken = US.read("pull_request_review", payload).facts
     assert isinstance(review, ReviewSeen)
+    assert isinstance(wanted, CommentSeen)
+    assert (wanted.comment, wanted.tacit) == ("pullrequestreview-237895671-changes", True)
+    assert wanted.commands == (Command(verb=Verb.REWORK),)
     assert isinstance(spoken, CommentSeen)
     assert (review.state, review.head, review.text) == (
         "changes_requested",

@@ -19,7 +19,7 @@ from oya_vcs.adapters.github.heads import Heads
 from oya_vcs.adapters.github.notices import Notices
 from oya_vcs.adapters.github.opening import Opening
 from oya_vcs.adapters.github.outcomes import GithubFailed
-from oya_vcs.adapters.github.people import by_number, level_of, who_labelled
+from oya_vcs.adapters.github.people import by_name, by_number, level_of, who_labelled
 from oya_vcs.adapters.github.trying import Trials
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
@@ -206,6 +206,7 @@ class GithubForge:
             user=person.login,
             user_id=person.id,
             level=await level_of(self.api, person),
+            named=tuple([await by_name(self.api, login) for login in effect.names]),
         )
 
 

@@ -88,12 +88,13 @@ class Opening:
             return pull
 
     async def _body(self, key: Key, effect: OpenChange) -> str:
-        """What the commit says below its first line, and where it comes from."""
+        """What the bead asks for, what the commit says below its first line, and where it comes
+        from."""
         message = await self._repository.git("log", "-1", "--format=%b", effect.head)
         trailers = [line for line in message.splitlines() if line.startswith("Oya-")]
         prose = [line for line in message.splitlines() if not line.startswith("Oya-")]
-        words = neutral("\n".join(prose)).strip()
-        return "\n\n".join(part for part in (mark(key), words, "\n".join(trailers)) if part)
+        words = [neutral(one).strip() for one in (effect.text, "\n".join(prose))]
+        return "\n\n".join(part for part in (mark(key), *words, "\n".join(trailers)) if part)
 
 
 async def opened_from(api: Github, branch: str) -> Any:

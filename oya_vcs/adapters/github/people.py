@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from oya_vcs.adapters.github.client import Github
-from oya_vcs.core.pulls import Level
+from oya_vcs.core.pulls import Account, Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,12 @@ async def by_number(api: Github, number: int) -> Person:
     """The account of this number, under its name of now. Raises GithubFailed."""
     found = await api.find(f"/user/{number}")
     return Person() if found is None else _person(found)
+
+
+async def by_name(api: Github, login: str) -> Account:
+    """Whose this login is now: number 0 where it is nobody's. Raises GithubFailed."""
+    found = await api.find(f"/users/{quote(login, safe='')}")
+    return Account(login, 0 if found is None else _person(found).id)
 
 
 async def who_labelled(api: Github, pull: int, label: str, *, removed: bool) -> Person:

@@ -15,6 +15,7 @@ from oya_vcs.core.schedule import choose, overdue
 from oya_vcs.core.slots import backoff_ms
 from oya_vcs.core.spec import files_of
 from oya_vcs.core.texts import (
+    change_text,
     result_message,
 )
 from oya_vcs.core.world import World
@@ -176,6 +177,7 @@ def open_change(bead: Bead, head: CommitId) -> e.Event:
             change=ChangeId(f"{bead.id}.{bead.attempt}"),
             head=head,
             title=bead.spec.title,
+            text=change_text(bead.spec),
         )
     )
 

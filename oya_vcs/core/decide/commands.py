@@ -78,8 +78,11 @@ LABEL_ENDS: Mapping[Verb, tuple[Command, ...]] = {
 """What it means that a label is taken away; with any other, nothing."""
 
 
-def needs_permission(ask: Ask) -> bool:
-    """Whether what is asked depends on who asks: a label always does, for it says nothing else."""
+def needs_permission(world: World, pull: Pull, ask: Ask) -> bool:
+    """Whether what is asked depends on who asks: a label always does, for it says nothing else;
+    what was not said to us only where it may come to something."""
+    if ask.tacit and live_change(world, pull) is None:
+        return False
     return any(command.verb in RIGHTS for command in ask.commands)
 
 
@@ -90,7 +93,7 @@ def _may(said: Said, right: Right) -> bool:
     return (
         ask.level in right.levels
         or (right.author and ask.user_id == pull.author_id)
-        or (right.delegated and ask.user.lower() in pull.delegates)
+        or (right.delegated and ask.user_id in pull.delegated)
     )
 
 
@@ -102,6 +105,8 @@ def answer(world: World, pull: Pull, ask: Ask, at_ms: int, policy: Policy) -> De
     for line, command in enumerate(ask.commands, 1):
         said = Said(world, pull, ask, command, line, at_ms, policy)
         right = RIGHTS.get(command.verb)
+        if ask.tacit and not _heeds(said):
+            continue
         if right is not None and not _may(said, right):
             yield refuse(said, f"{said.who} may not say {command.verb} here.", _takes(right))
         elif _is_late(said):
@@ -111,6 +116,13 @@ def answer(world: World, pull: Pull, ask: Ask, at_ms: int, policy: Policy) -> De
     if ask.faults:
         said = Said(world, pull, ask, Command(verb=Verb.HELP), 0, at_ms, policy)
         yield request(replace(respond(said, "faults"), faults=ask.faults))
+
+
+def _heeds(said: Said) -> bool:
+    """Whether what was not said to us comes to something; else nobody is told of it."""
+    change = live_change(said.world, said.pull)
+    can = change is not None and change.stage is not Stage.MERGING and change.exit is None
+    return can and not _is_late(said) and _may(said, RIGHTS[said.command.verb])
 
 
 def unanswerable(world: World, pull: Pull, ask: Ask, why: str) -> Decisions:
@@ -135,7 +147,12 @@ def _is_late(said: Said) -> bool:
 
 
 def _delegate(said: Said) -> Decisions:
-    yield obeyed(said)
+    """To the account that has the name now, whatever that is called later."""
+    number = said.ask.named.get(said.command.user.lower(), 0)
+    if not number:
+        yield refuse(said, f"nobody is called {said.command.user}.", "Look at how it is written.")
+        return
+    yield obeyed(said, user_id=number)
     yield done(said, f"{said.command.user} may approve it.")
 
 

@@ -158,7 +158,7 @@ def _answer(world: World, pull: Pull, at_ms: int, policy: Policy) -> Decisions:
     """Answer those that wait until one of them needs to know what its author may do."""
     while pull.asks and pull.asking is None and not _opening(world, pull):
         ask = pull.asks[0]
-        if ask.level is None and commands.needs_permission(ask):
+        if ask.level is None and commands.needs_permission(world, pull, ask):
             yield request(_question(world, pull, ask))
             return
         yield from _one(world, pull, ask, at_ms, policy)
@@ -179,6 +179,7 @@ def _question(world: World, pull: Pull, ask: Ask) -> AskPermission:
         user_id=ask.user_id,
         label=ask.label,
         removed=ask.removed,
+        names=tuple(one.user for one in ask.commands if one.user),
     )
 
 

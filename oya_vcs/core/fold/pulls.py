@@ -63,6 +63,7 @@ def _comment_seen(world: World, event: e.CommentSeen) -> None:
         written_ms=event.written_ms,
         commands=event.commands,
         faults=event.faults,
+        tacit=event.tacit,
     )
     _line_up(pull, ask)
 
@@ -108,6 +109,7 @@ def _permission_known(world: World, event: e.PermissionKnown) -> None:
     if pull.asks and pull.asks[0].asked == event.asked:
         ask = pull.asks[0]
         ask.user, ask.user_id, ask.level = event.user, event.user_id, event.level
+        ask.named = {one.login.lower(): one.id for one in event.named}
 
 
 def _comment_answered(world: World, event: e.CommentAnswered) -> None:
@@ -172,12 +174,15 @@ def _squashed(pull: Pull, _event: e.CommandObeyed, _command: Command) -> None:
     pull.squash = True
 
 
-def _delegated(pull: Pull, _event: e.CommandObeyed, command: Command) -> None:
+def _delegated(pull: Pull, event: e.CommandObeyed, command: Command) -> None:
     pull.delegates[command.user.lower()] = None
+    if event.user_id:
+        pull.delegated[event.user_id] = None
 
 
 def _undelegated(pull: Pull, _event: e.CommandObeyed, _command: Command) -> None:
     pull.delegates.clear()
+    pull.delegated.clear()
 
 
 _WANTED: Mapping[Verb, Callable[[Pull, e.CommandObeyed, Command], None]] = {

@@ -69,7 +69,6 @@ def unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     with blockbuster_ctx("oya_vcs", excluded_modules=CALLED_BY_TESTS) as blockbuster:
         blockbuster.functions["threading.Lock.acquire"].deactivate()  # held for moments only
         for function in blockbuster.functions.values():
-            function.can_block_in("oya_vcs/bootstrap/plan.py", "find_plan")  # nothing runs yet
             function.can_block_in("oya_vcs/bootstrap/running.py", "taken")  # nor here
             function.can_block_in("oya_vcs/bootstrap/plan.py", "configured")  # one small file
             function.can_block_in("oya_vcs/adapters/jj/repository.py", "name_of")

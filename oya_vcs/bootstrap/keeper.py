@@ -112,7 +112,7 @@ class Keeper:
             return
         known.at_s, known.mark = asyncio.get_running_loop().time(), mark
         try:
-            plan = await find_plan(self.shop.home, root, config_file=self.config(), flags={})
+            plan = await find_plan(self.shop.home, root, config_file=self.config_file, flags={})
             await self._take(door, repo, known, plan)
         except NotFound as error:
             await self._refuse(repo, known, error, keep=False)
@@ -191,11 +191,6 @@ class Keeper:
             self.roster.set_aside(repo, why)
             if self._hubs is not None:
                 await self._hubs.leave(repo)
-
-    def config(self) -> Path | None:
-        """The configuration of the user: the file that was named, or the usual one, if it is
-        there."""
-        return self.config_file or user_config()
 
     async def _mark(self, repo: RepoId, root: Path) -> Mark:
         """No program is started for it."""

@@ -137,31 +137,36 @@ async def _look(
     working: bool,
 ) -> Plan:
     environ = environment()
-    root = find_root(repo)
-    tools = find_tools(tools_folder(), environ)
-    file = config_file or user_config()
+
+    def found() -> tuple[Path, Tools, Path | None, str]:
+        """All this starts programs or reads files, beside a daemon that is at work."""
+        root, file = find_root(repo), config_file or user_config()
+        tools = find_tools(tools_folder(), environ)
+        return root, tools, file, target_of(root, file, environ, flags)
+
+    root, tools, file, target = await asyncio.to_thread(found)
     repository = await open_repository(
         root, workspaces=home.workspaces, programs=programs_of(home, tools, environ)
     )
     await asyncio.to_thread(_require_home_outside, home, repository)
-    target = target_of(root, file, environ, flags)
     tip = await jj.tip(repository, target)
     text = await jj.file_at(repository, tip, "oya.toml")
 
     def configured(text: str | None) -> Config:
         return load(file, text, f"oya.toml (on {target})", environ, flags)
 
-    config = configured(text)
+    config = await asyncio.to_thread(configured, text)
     if config.repo.target != target:
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
     closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
-    sandbox = find_sandbox(config.worker, environ, closed, home.root)
+    sandbox = await asyncio.to_thread(find_sandbox, config.worker, environ, closed, home.root)
     if working:
         if is_on_github(config):
             require_github(config)
-        else:  # the rules of a branch on GitHub may require checks, whatever oya.toml names
-            _require_checks(config, repository.root, target, committed=text is not None)
+        elif not config.checks:  # the rules of a branch on GitHub may require some all the same
+            there = await asyncio.to_thread((repository.root / "oya.toml").is_file)
+            raise _no_checks(target, committed=text is not None, there=there)
         await find_remote(config, repository, environ)
         await _require_worker(config, repository, tip, environ)
         if sandbox is not None:
@@ -189,21 +194,21 @@ def _require_home_outside(home: Home, repository: JjRepository) -> None:
         )
 
 
-def _require_checks(config: Config, root: Path, target: str, *, committed: bool) -> None:
-    if config.checks:
-        return
+def _no_checks(target: str, *, committed: bool, there: bool) -> ConfigurationInvalid:
+    """The error of a target whose oya.toml, if it has one, names no checks; `there` is one in the
+    user's workspace."""
     what = "has no [checks]" if committed else "is not there"
     message = f"No checks are configured: oya.toml on {target} {what}, so nothing may land."
     hint = "Run `oya-vcs init`, name your tests under [checks], and commit the file."
-    if (root / "oya.toml").is_file() and not committed:
+    if there and not committed:
         hint = f"Commit oya.toml and move {target} to that commit: it counts as it stands there."
-    raise ConfigurationInvalid(message, hint)
+    return ConfigurationInvalid(message, hint)
 
 
 async def _require_worker(
     config: Config, repository: JjRepository, tip: CommitId, environ: Mapping[str, str]
 ) -> None:
-    require_program(config.worker.command, environ.get("PATH", ""))
+    await asyncio.to_thread(require_program, config.worker.command, environ.get("PATH", ""))
     program = relative_program(config.worker.command)
     if program and not await jj.is_program_at(repository, tip, program):
         raise ConfigurationInvalid(

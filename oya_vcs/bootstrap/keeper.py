@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.jj import find_root, repo_id
+from oya_vcs.adapters.reaper.redaction import redact
 from oya_vcs.bootstrap.github_settings import is_on_github
 from oya_vcs.bootstrap.plan import Plan, find_plan
 from oya_vcs.bootstrap.serving import Workshop
@@ -182,7 +183,8 @@ class Keeper:
 
     async def _refuse(self, repo: RepoId, known: Known, error: OyaError, *, keep: bool) -> None:
         """Say once why a repository stands aside, or (`keep`) why it is worked on as before."""
-        why = " ".join(filter(None, (error.message, error.hint)))
+        said = " ".join(filter(None, (error.message, error.hint)))
+        why = redact(said, self.shop.hidden.literals)
         if why != known.error:
             self.say(why)
         known.error = why

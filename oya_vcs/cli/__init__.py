@@ -30,6 +30,9 @@ _COMMANDS = {
     "journal": "journal:journal",
     "workspace": "workspace:workspace",
     "status": "status:status",
+    "whereami": "whereami:whereami",
+    "completion": "completion:completion",
+    "man": "manual:man",
     "doctor": "doctor:doctor",
     "bench": "bench:bench",
 }

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from oya_vcs.adapters.control import refusal
+from oya_vcs.adapters.notifying import READY, STOPPING, notify
 from oya_vcs.adapters.process.detached import said_up, start
 from oya_vcs.cli.asking import ask, understood
 from oya_vcs.cli.output import Output
-from oya_vcs.cli.places import home_of
+from oya_vcs.cli.places import home_of, make_home
 from oya_vcs.cli.signals import STOP_S_MAX, bounded_end, until_signalled
-from oya_vcs.config import Home
-from oya_vcs.errors import ExitCode, Locked, NoDaemon, OyaError, WorldFailed
+from oya_vcs.config import Home, environment
+from oya_vcs.errors import ConfigurationInvalid, ExitCode, Locked, NoDaemon, OyaError, WorldFailed
 from oya_vcs.journal.lock import holder
 
 LOG_BYTES_MAX = 5_000_000
@@ -36,10 +37,19 @@ WORDS_MAX = 2_000
 
 
 def up(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    """Begin. Detached: returns when the daemon answers. In the foreground: returns at its end."""
+    """Begin. Detached: returns when the daemon answers. In the foreground: returns at its end. Or
+    see to it that it begins with the session, or no longer."""
     home = home_of(arguments)
+    if arguments.install or arguments.uninstall:
+        from oya_vcs.cli import installing  # noqa: PLC0415 - what a daemon never needs
+
+        do = installing.install if arguments.install else installing.uninstall
+        return do(arguments, output)
+    if arguments.dry_run:
+        message = "--dry-run is for `up --install` and `up --uninstall`."
+        raise ConfigurationInvalid(message, "Leave it out to start the daemon.")
     config_file = Path(arguments.config).absolute() if arguments.config else None
-    _prepare(home)
+    make_home(home)
     if arguments.foreground:
         return _foreground(home, config_file, output, arguments.handshake)
     pid = holder(home.lock)
@@ -59,17 +69,6 @@ def up(arguments: argparse.Namespace, output: Output) -> ExitCode:
     data = understood(home, line)
     output.answer("up", data, _up_text(home, data))
     return ExitCode.DONE
-
-
-def _prepare(home: Home) -> None:
-    """Make the home's folders for logs. Raises WorldFailed."""
-    try:
-        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.logs.mkdir(exist_ok=True)
-    except OSError as error:
-        message = f"The home {home.root} cannot be made: {error.strerror}."
-        hint = "Give the daemon a home that it can write to, with --home or OYA_HOME."
-        raise WorldFailed(message, hint=hint) from error
 
 
 def _up_text(home: Home, data: Mapping[str, Any]) -> str:
@@ -121,7 +120,11 @@ async def _serve(
             output.say(_up_text(home, data))
         else:
             said_up(handshake, json.dumps({"ok": True, "data": data}).encode() + b"\n")
-        await house.asked_to_stop()
+        notify(READY, environment())
+        try:
+            await house.asked_to_stop()
+        finally:
+            notify(STOPPING, environment())
         bounded_end()
 
 

@@ -3,11 +3,10 @@ fast."""
 
 from __future__ import annotations
 
-import argparse
-from typing import NoReturn, TypeAlias
-
 from oya_vcs import __version__
-from oya_vcs.errors import ConfigurationInvalid
+from oya_vcs.cli.grammar import Commands, Parser, common, raw
+from oya_vcs.cli.grammar import add as _add
+from oya_vcs.cli.parser_daemon import daemon, shell
 
 ABOUT = """\
 Runs many coding agents at once on a jj repository: each bead (a unit of work) in its own
@@ -25,60 +24,20 @@ exit codes: 0 done · 1 work failed or input invalid · 2 usage or configuration
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are our errors: one form, one exit code, `--json` too."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigurationInvalid, with the way to the help."""
-        sentence = f"{message[:1].upper()}{message[1:]}."
-        raise ConfigurationInvalid(sentence, f"`{self.prog} --help` shows what it takes.")
-
-
-def _raw(prog: str) -> argparse.RawDescriptionHelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=100)
-
-
 def build() -> Parser:
     """The whole grammar."""
-    parser = Parser(prog="oya-vcs", description=ABOUT, epilog=EXITS, formatter_class=_raw)
+    parser = Parser(prog="oya-vcs", description=ABOUT, epilog=EXITS, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"oya-vcs {__version__}")
-    _common(parser, top=True)
+    common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _work(commands)
-    _daemon(commands)
+    daemon(commands)
     _beads(commands)
     _queue(commands)
     _journal(commands)
     _workspaces(commands)
     _health(commands)
-    return parser
-
-
-def _common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
-    """The options of every command: they may stand before or after the command's name."""
-    default = None if top else argparse.SUPPRESS
-    parser.add_argument(
-        "--home", metavar="DIR", default=default, help="the state folder (default: $OYA_HOME)"
-    )
-    parser.add_argument(
-        "--config", metavar="FILE", default=default, help="config.toml to use instead of the user's"
-    )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        default=False if top else argparse.SUPPRESS,
-        help="print one JSON object on stdout and nothing else there",
-    )
-
-
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - it has no other name
-
-
-def _add(commands: Commands, name: str, does: str, more: str = "") -> Parser:
-    parser = commands.add_parser(
-        name, help=does, description=f"{does[0].upper()}{does[1:]}.\n\n{more}", formatter_class=_raw
-    )
-    _common(parser)
+    shell(commands)
     return parser
 
 
@@ -117,19 +76,6 @@ def _work(commands: Commands) -> None:
     run.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this folder)")
     run.add_argument("--worker", metavar="CMD", help="the program that works on a bead")
     run.add_argument("--slots", type=int, metavar="N", help="how many beads at once")
-
-
-def _daemon(commands: Commands) -> None:
-    up = _add(commands, "up", "start the daemon that works on every registered repository", _UP)
-    up.add_argument("--foreground", action="store_true", help="stay, until Ctrl-C or `down`")
-    up.add_argument("--handshake", type=int, help=argparse.SUPPRESS)
-    _add(commands, "down", "end the daemon", "Stops its workers, and returns when it has gone.")
-
-
-_UP = """\
-Returns when it answers, and says what it works on; exit code 5 where one is up already. What
-is registered (`oya-vcs init REPO`) or handed in (`oya-vcs bead import FILE --repo REPO`) while
-it runs, it takes up. Its log is OYA_HOME/logs/daemon.log."""
 
 
 def _beads(commands: Commands) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from oya_vcs.config import Home, default_home
-from oya_vcs.errors import ConfigurationInvalid
+from oya_vcs.errors import ConfigurationInvalid, WorldFailed
 
 
 def home_of(arguments: argparse.Namespace) -> Home:
@@ -19,3 +19,14 @@ def home_of(arguments: argparse.Namespace) -> Home:
             f"--home {arguments.home!r} is not a folder.", "Name one that is, or is not there yet."
         )
     return Home(root)
+
+
+def make_home(home: Home) -> None:
+    """Make the home's folders for logs. Raises WorldFailed."""
+    try:
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.logs.mkdir(exist_ok=True)
+    except OSError as error:
+        message = f"The home {home.root} cannot be made: {error.strerror}."
+        hint = "Give the daemon a home that it can write to, with --home or OYA_HOME."
+        raise WorldFailed(message, hint=hint) from error

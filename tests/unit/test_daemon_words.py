@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from oya_vcs.adapters.control import LINE_BYTES_MAX
+from oya_vcs.adapters.reaper.quiet import Hidden, quiet
+from oya_vcs.cli import daemon
 from oya_vcs.cli.daemon import repository_lines
 from oya_vcs.cli.importing import portions
 from oya_vcs.core.ids import BeadId
@@ -36,3 +41,27 @@ def test_requests_fit_the_line_and_lose_nothing() -> None:
     assert len(found) > 1
     for portion in found:
         assert len(json.dumps(msgspec.to_builtins(portion))) < LINE_BYTES_MAX
+
+
+def test_the_daemon_s_log_is_bounded_and_keeps_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is logged, there are LOGS_KEPT old files beside the newest, none larger than the
+    limit; the last line is there; and no file, old or new, holds a secret."""
+    monkeypatch.setattr(daemon, "LOG_BYTES_MAX", 2_000)
+    root, path = logging.getLogger(), tmp_path / "daemon.log"
+    before = list(root.handlers)
+    try:
+        daemon._log_to(path, alone=True)
+        with quiet(Hidden(["hunter2!"])):
+            for number in range(300):
+                root.warning("line %s of hunter2!, which is long enough to fill a file", number)
+    finally:
+        for handler in set(root.handlers) - set(before):
+            handler.close()
+        root.handlers[:] = before
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 1 + daemon.LOGS_KEPT
+    assert all(0 < one.stat().st_size <= 2_000 for one in files)
+    assert "line 299 of [redacted]" in path.read_text()
+    assert not any("hunter2" in one.read_text() for one in files)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.bootstrap import read_record
 from oya_vcs.config import Home
+from oya_vcs.core.beads import Bead
 from oya_vcs.core.events import RepoRegistered
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.policy import Policy
@@ -25,7 +26,7 @@ from oya_vcs.journal.lock import HomeLock
 from oya_vcs.journal.reader import require
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.runtime import queue_words, wishes
-from oya_vcs.runtime.daemon import Taken, recorded
+from oya_vcs.runtime.daemon import Taken, adding, recorded
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.wishes import Told
 
@@ -68,6 +69,13 @@ async def say(home: Home, word: Word) -> str:
     async with record_of(home) as (world, journal, seq):
         repo = hear(world, word).repo
         return await queue_words.say(idle(world, seq, journal, repo), word)
+
+
+async def add(home: Home, repo: RepoId, spec: BeadSpec, *, named: bool) -> Bead:
+    """Record one new bead of a repository that is on record, where no daemon has the home. Raises
+    Locked, and InputInvalid with nothing recorded."""
+    async with record_of(home) as (world, journal, seq):
+        return await adding(repo, spec, named=named)(idle(world, seq, journal, repo))
 
 
 async def take(home: Home, fact: RepoRegistered, beads: Sequence[BeadSpec]) -> Taken:

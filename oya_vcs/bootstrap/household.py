@@ -23,7 +23,7 @@ from oya_vcs.core.ids import RepoId
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.errors import InputInvalid
 from oya_vcs.ports import Answer
-from oya_vcs.runtime.daemon import submitted
+from oya_vcs.runtime.daemon import added, submitted
 from oya_vcs.runtime.door import Door
 from oya_vcs.runtime.roster import Roster
 from oya_vcs.runtime.supervisor import Child, Ready
@@ -119,12 +119,18 @@ def _answers(door: Door, keeper: Keeper, stop: asyncio.Event) -> dict[str, Answe
         taken = await submitted(door, repo, specs)
         return {"count": taken.count, "notes": taken.notes}
 
+    async def take_one(fields: Mapping[str, object]) -> object:
+        repo, (spec,) = beads_of({**fields, "beads": [fields.get("bead")]})
+        bead = await added(door, repo, spec, named=fields.get("named") is True)
+        return {"bead": bead.id, "state": str(bead.state)}
+
     return {
         "stop": end,
         "repos": repos,
         "repo.add": add,
         "bead.import": take,
         "github": keeper.on_github,
+        "bead.add": take_one,
     }
 
 

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Callable, Iterator
 
 from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.cli.adding import add_bead
 from oya_vcs.cli.importing import import_beads
 from oya_vcs.cli.output import Output, duration, table
 from oya_vcs.cli.places import home_of
@@ -181,6 +182,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], ExitCode]] = {
     "ready": _ready,
     "blocked": _blocked,
     "chain": _chain,
+    "add": add_bead,
     "import": import_beads,
     **dict.fromkeys(Verb, wish),
 }

@@ -89,10 +89,38 @@ def _beads(commands: Commands) -> None:
     _add(verbs, "blocked", "list what waits for other beads to land, and for which")
     chain = _add(verbs, "chain", "show the longest chain of unfinished beads through one bead")
     chain.add_argument("bead", metavar="ID")
+    _adding(verbs)
     importing = _add(verbs, "import", "put the beads of a file on record, for the daemon")
     importing.add_argument("file", metavar="BEADS.jsonl", help="one JSON object a line")
     importing.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this)")
     _wishes(verbs)
+
+
+def _adding(verbs: Commands) -> None:
+    adding = _add(verbs, "add", "put one new bead on record", _ADD)
+    adding.add_argument("title", nargs="?", metavar="TITLE", help="or -: read text from stdin")
+    for flag, name, what in (
+        ("--description", "TEXT", "what is to be done; -: read it from stdin"),
+        ("--acceptance", "TEXT", "how one can tell that it is done"),
+        ("--id", "ID", "its name (default: made from the title)"),
+        ("--type", "TYPE", "bug, feature, task, epic, … (default task)"),
+        ("--tenant", "NAME", "whose turn it takes (default: default)"),
+    ):
+        adding.add_argument(flag, metavar=name, help=what)
+    for flag, name, what in (
+        ("--deps", "ID,ID", "beads that must land before it"),
+        ("--label", "LABEL", "a label"),
+        ("--file", "PATH", "what its worker is to change, from the root of the repository"),
+    ):
+        adding.add_argument(flag, metavar=name, action="append", default=[], help=f"{what}; again")
+    adding.add_argument("--priority", metavar="N", help="0, the most urgent, to 1000 (default 2)")
+    adding.add_argument("--allow-empty", action="store_true", help="it may land with no change")
+    adding.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this)")
+
+
+_ADD = """\
+Without a title: a text from a pipe, or one that you write in $VISUAL or $EDITOR. Its first
+line is the title, the rest the description. An empty one adds nothing (exit code 1)."""
 
 
 def _wishes(verbs: Commands) -> None:

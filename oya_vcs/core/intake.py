@@ -3,11 +3,14 @@ none does."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from itertools import count
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import RESTING, State
-from oya_vcs.core.ids import RepoId
+from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.world import World
 from oya_vcs.errors import InputInvalid
@@ -48,3 +51,42 @@ def take_in(world: World, repo: RepoId, spec: BeadSpec) -> Intake:
         return Intake(None, note)
     note = f"Bead {spec.id} is {known.state} with its earlier content; submit it again later."
     return Intake(None, note)
+
+
+NAME_CHARS_MAX = 40
+"""Of a name that is made from a title: it becomes part of folders, refs and workspaces."""
+
+
+def new_bead(world: World, repo: RepoId, spec: BeadSpec, *, named: bool) -> e.BeadAdded:
+    """The fact that a person added one bead. Where it was not `named`, its id is only the beginning
+    of one, and the first that is free counts: two beads of one title are two beads.
+
+    Raises InputInvalid where its id is taken, or it needs a bead that nobody knows.
+    """
+    for need in (*spec.needs, *spec.prefers):
+        if need not in world.beads:
+            message = f"There is no bead {need!r} in this home, which the new one is to wait for."
+            raise InputInvalid(message, "`oya-vcs bead list` lists all of them.")
+    if named and _is_taken(world, spec.id):
+        message = f"There is a bead {spec.id} in this home already."
+        raise InputInvalid(message, "Give it another id, or none; `bead import` revises beads.")
+    if not named:
+        names = (spec.id if at == 1 else BeadId(f"{spec.id}-{at}") for at in count(1))
+        spec = replace(spec, id=next(name for name in names if not _is_taken(world, name)))
+    return e.BeadAdded(repo=repo, bead=spec.id, key=spec_key(spec), spec=spec)
+
+
+def named_after(title: str) -> BeadId:
+    """A name that people know the title by: its words in small letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    name = ""
+    for word in words:
+        if len(name) + len(word) >= NAME_CHARS_MAX:
+            break
+        name = f"{name}-{word}" if name else word
+    return BeadId(name or "".join(words)[:NAME_CHARS_MAX] or "bead")
+
+
+def _is_taken(world: World, bead: BeadId) -> bool:
+    return bead in world.beads or bead in world.pull_of

@@ -5,12 +5,13 @@ Knows the tree and its door; who builds them is `bootstrap`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from oya_vcs.core import events as e
+from oya_vcs.core.beads import Bead
 from oya_vcs.core.ids import RepoId
-from oya_vcs.core.intake import take_in
+from oya_vcs.core.intake import new_bead, take_in
 from oya_vcs.core.ordering import order
 from oya_vcs.core.queue_words import Word
 from oya_vcs.core.spec import BeadSpec
@@ -66,6 +67,32 @@ async def recorded(engine: Engine, repo: RepoId, beads: Sequence[BeadSpec]) -> T
 async def submitted(door: Door, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:
     """As `recorded`, at a daemon's door."""
     return await door.ask(lambda life: recorded(life.engine, repo, beads))
+
+
+def adding(repo: RepoId, spec: BeadSpec, *, named: bool) -> Callable[[Engine], Awaitable[Bead]]:
+    """What records one new bead (`core.intake.new_bead`) at an engine, and returns it after the
+    fsync; at the next engine, where one ended under it, the same bead. Raises InputInvalid, with
+    nothing recorded."""
+    made: list[e.BeadAdded] = []
+
+    def judge(world: World) -> Sequence[e.Event]:
+        known = world.beads.get(made[0].bead) if made else None
+        if known is not None and known.key == made[0].key:
+            return []
+        made[:] = [new_bead(world, repo, spec, named=named)]
+        return made
+
+    async def act(engine: Engine) -> Bead:
+        await engine.ask(judge)
+        return engine.world.bead(made[0].bead)
+
+    return act
+
+
+async def added(door: Door, repo: RepoId, spec: BeadSpec, *, named: bool) -> Bead:
+    """As `adding`, at a daemon's door."""
+    act = adding(repo, spec, named=named)
+    return await door.ask(lambda life: act(life.engine))
 
 
 class Daemon:

@@ -29,14 +29,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from oya_vcs.adapters.tracker.gates import Gates, gates_of, held, may_be_empty, refuse_cycles
-from oya_vcs.adapters.tracker.lines import Notes, read_lines
+from oya_vcs.adapters.tracker.lines import Fields, Notes, read_lines
 from oya_vcs.adapters.tracker.records import Record, read_record
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.errors import Bug
 
-__all__ = ["BeadsFile", "read_beads"]
+__all__ = ["BeadsFile", "read_beads", "spec_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,19 @@ def read_beads(
         deferred={bead: until for bead in gates if (until := records[bead].until_ms) is not None},
         warnings=notes.warnings(),
     )
+
+
+def spec_of(fields: dict[str, Any], where: str) -> BeadSpec:
+    """One bead that stands in no file, by the fields of a line; `deps` are all that it needs.
+
+    Raises InputInvalid with everything that is wrong, by the field; messages call it `where`.
+    """
+    notes = Notes(Path(where))
+    record = read_record(Fields(0, fields, notes))
+    notes.raise_problems()
+    if record is None:
+        raise Bug("A bead without an id was refused without a word.")
+    return replace(record.spec, needs=tuple(map(BeadId, dict.fromkeys(record.gates))))
 
 
 def _keep_newest(records: dict[BeadId, Record], record: Record, notes: Notes) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.keeper import Keeper
 from oya_vcs.bootstrap.running import Frame, parts_of, planted, taken
 from oya_vcs.bootstrap.serving import Workshop
+from oya_vcs.bootstrap.trackers import Trackers
 from oya_vcs.bootstrap.web import WebServer
 from oya_vcs.config import Home, environment, load, user_config
 from oya_vcs.config.secrets import secret_values
@@ -80,9 +82,11 @@ async def open_home(
         async def repositories(ready: Ready) -> None:
             await keeper.run(door, ready)
 
+        trackers = Trackers(keeper.plans, say)
         return [
             keeper.lodgers.as_child(stop_ms=LODGERS_STOP_MS),
             Child(name="repositories", run=repositories),
+            Child(name="trackers", run=partial(trackers.run, door)),
         ]
 
     frame = Frame(

@@ -204,6 +204,10 @@ class Keeper:
         """What is heard of each repository there, and how: an answer to commands."""
         return [] if self._hubs is None else self._hubs.rows()
 
+    def plans(self) -> dict[RepoId, Plan]:
+        """The plans that are worked by now."""
+        return {repo: one.plan for repo, one in self._known.items() if one.plan is not None}
+
     def rows(self, life: Life) -> list[dict[str, object]]:
         """Every registered repository: whether it is worked on, and what is wrong with it."""
         return [

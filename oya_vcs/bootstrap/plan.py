@@ -159,6 +159,7 @@ async def _look(
     if config.repo.target != target:
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
+    _require_use(config)
     closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
     sandbox = await asyncio.to_thread(find_sandbox, config.worker, environ, closed, home.root)
     if working:
@@ -182,6 +183,17 @@ async def _look(
         checks_fitting=await asyncio.to_thread(checks_that_fit),
         sandbox=sandbox,
     )
+
+
+def _require_use(config: Config) -> None:
+    """What follows a tracker's file does nothing where none is followed."""
+    tracker = config.tracker
+    if not tracker.live and (tracker.write_back or tracker.cancel_closed):
+        name = "write_back" if tracker.write_back else "cancel_closed"
+        raise ConfigurationInvalid(
+            f"tracker.{name} is set, and tracker.live is not: it would have no effect.",
+            "Set tracker.live = true, or leave the key out.",
+        )
 
 
 def _require_home_outside(home: Home, repository: JjRepository) -> None:

@@ -109,6 +109,20 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig:
+    """`[tracker]`: the beads file that the daemon follows while it runs (`live`), from the root of
+    the user's workspace. What is closed there is cancelled here with `cancel_closed`; with
+    `write_back` what becomes of beads is written there."""
+
+    live: bool = False
+    file: str = field(
+        default=".beads/issues.jsonl", metadata={"rule": lambda value: inside((value,))}
+    )
+    cancel_closed: bool = False
+    write_back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogsConfig:
     """`[logs]`: what is kept of the output of workers and checks that have ended: no more bytes, no
     more files, and none that is older."""
@@ -157,6 +171,7 @@ class Config:
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
     web: WebConfig = field(default_factory=WebConfig)
     github: GithubConfig = field(default_factory=GithubConfig)
@@ -167,6 +182,7 @@ SECTIONS: Mapping[str, type] = {
     "worker": WorkerConfig,
     "workspace": WorkspaceConfig,
     "queue": QueueConfig,
+    "tracker": TrackerConfig,
     "logs": LogsConfig,
     "web": WebConfig,
     "github": GithubConfig,

@@ -10,6 +10,7 @@ from itertools import count
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import RESTING, State
+from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec, spec_key
 from oya_vcs.core.world import World
@@ -51,6 +52,33 @@ def take_in(world: World, repo: RepoId, spec: BeadSpec) -> Intake:
         return Intake(None, note)
     note = f"Bead {spec.id} is {known.state} with its earlier content; submit it again later."
     return Intake(None, note)
+
+
+class Trial:
+    """What the dependencies of all beads would be after some events, one after the other: the world
+    is not changed. Costs the needs of new beads; where needs change, the whole graph once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._graph: Graph | None = None
+        self._fresh: dict[BeadId, tuple[BeadId, ...]] = {}
+
+    def take(self, event: e.Event) -> None:
+        """Count this event, too. Raises InputInvalid, and does not, where it names a need that
+        nobody knows, or closes a cycle, perhaps through beads that no event is about."""
+        if isinstance(event, e.BeadRevised):
+            if self._graph is None:
+                self._graph = Graph.restore(self._world.graph.snapshot())
+                for bead, needs in self._fresh.items():
+                    self._graph.add(bead, needs)
+            self._graph.replace(event.bead, event.spec.needs)
+        elif isinstance(event, e.BeadAdded):
+            if self._graph is None:
+                old = [one for one in event.spec.needs if one not in self._fresh]
+                self._world.graph.check(event.bead, old)
+            else:
+                self._graph.add(event.bead, event.spec.needs)
+            self._fresh[event.bead] = event.spec.needs
 
 
 NAME_CHARS_MAX = 40

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead
 from oya_vcs.core.ids import RepoId
-from oya_vcs.core.intake import new_bead, take_in
+from oya_vcs.core.intake import Trial, new_bead, take_in
 from oya_vcs.core.ordering import order
 from oya_vcs.core.queue_words import Word
 from oya_vcs.core.spec import BeadSpec
@@ -56,12 +56,21 @@ def in_order(beads: Sequence[BeadSpec]) -> list[BeadSpec]:
 async def recorded(engine: Engine, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:
     """Record beads of a repository that are new or revised, dependencies first, as one step;
     returns after the fsync. Raises InputInvalid, with nothing recorded, where an id belongs to
-    another repository."""
-    intakes = [take_in(engine.world, repo, bead) for bead in in_order(beads)]
-    events = [intake.event for intake in intakes if intake.event is not None]
-    if events:
-        await engine.offer(*events)
-    return Taken(len(events), tuple(intake.note for intake in intakes if intake.note))
+    another repository, or the beads would wait for each other."""
+    taken: list[Taken] = []
+
+    def judge(world: World) -> Sequence[e.Event]:
+        intakes = [take_in(world, repo, bead) for bead in in_order(beads)]
+        events = [intake.event for intake in intakes if intake.event is not None]
+        trial = Trial(world)
+        for event in events:
+            trial.take(event)
+        notes = tuple(intake.note for intake in intakes if intake.note)
+        taken[:] = [Taken(len(events), notes)]
+        return events
+
+    await engine.ask(judge)
+    return taken[0]
 
 
 async def submitted(door: Door, repo: RepoId, beads: Sequence[BeadSpec]) -> Taken:

@@ -30,3 +30,12 @@ async def test_a_target_without_checks_is_told_with_the_mend(new_project: NewPro
     with pytest.raises(ConfigurationInvalid, match=r"has no \[checks\]") as error:
         await find_plan(default_home(), project.root, config_file=None, flags=flags)
     assert "under [checks]" in error.value.hint
+
+
+async def test_a_tracker_s_switch_without_a_tracker_is_refused(new_project: NewProject) -> None:
+    """What would have no effect is said before anything is begun."""
+    project = new_project(files=1)
+    for key in ("write_back", "cancel_closed"):
+        flags = {"worker.command": "/bin/true", f"tracker.{key}": "true"}
+        with pytest.raises(ConfigurationInvalid, match=f"{key} is set, and tracker.live is not"):
+            await find_plan(default_home(), project.root, config_file=None, flags=flags)

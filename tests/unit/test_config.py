@@ -91,6 +91,11 @@ test_ms_max = 0
 check_ms_max = 9
 checks_slots = 3
 checks_parallel = 2
+[tracker]
+live = true
+file = "beads.jsonl"
+cancel_closed = true
+write_back = true
 [logs]
 bytes_max = 0
 files_max = 0
@@ -167,6 +172,12 @@ def test_every_documented_key_is_taken() -> None:
             "check_ms_max": 9,
             "checks_slots": 3,
             "checks_parallel": 2,
+        },
+        "tracker": {
+            "live": True,
+            "file": "beads.jsonl",
+            "cancel_closed": True,
+            "write_back": True,
         },
         "logs": {"bytes_max": 0, "files_max": 0, "age_ms_max": 1},
         "workspace": {
@@ -251,6 +262,10 @@ def test_a_command_can_be_given_as_text(text: str, expected: tuple[str, ...]) ->
             "oya.toml:2: worker.command must not hold a NUL character.",
         ),
         ("[repo]\ntarget = 1", "oya.toml:2: repo.target must be text, and is 1."),
+        (
+            '[tracker]\nfile = "../x"',
+            "oya.toml:2: tracker.file must hold paths within the repository, and holds '../x'.",
+        ),
         ("[checks]\ntest = ['x']", "oya.toml:2: checks.test must be text, and is ['x']."),
         ("[checks]\ntest = ' '", "oya.toml:2: checks.test must be a command, and is ' '."),
         (

@@ -47,7 +47,8 @@ class BeadsFile:
 
     `beads` are those to work on, in the order of the file; what they need is among them or was
     `known`. `done` are the closed ones; `held` those left out for now. `statuses` holds the status
-    of every bead of the file, `deferred` each open one's `defer_until` in Unix milliseconds.
+    of every bead of the file, `lines` the line that counts of it, `updated_ms` when it was last
+    touched, as far as that is said, `deferred` each open one's `defer_until` (Unix milliseconds).
     `warnings` are sentences with file and line.
     """
 
@@ -55,14 +56,21 @@ class BeadsFile:
     done: tuple[BeadId, ...]
     held: tuple[BeadId, ...]
     statuses: Mapping[BeadId, str]
+    lines: Mapping[BeadId, int]
+    updated_ms: Mapping[BeadId, int]
     deferred: Mapping[BeadId, int]
     warnings: tuple[str, ...]
 
 
 def read_beads(
-    path: Path, *, known: Collection[BeadId] = (), now_ms: int | None = None
+    path: Path,
+    *,
+    known: Collection[BeadId] = (),
+    now_ms: int | None = None,
+    followed: bool = False,
 ) -> BeadsFile:
-    """Read a beads file.
+    """Read a beads file. `followed`: it is read again and again, and what is in progress there may
+    be so by our own hand, which is worth no warning.
 
     `known` are beads that exist elsewhere and may be waited for. `now_ms` (Unix milliseconds) is
     what `defer_until` is compared with; without it `defer_until` holds nothing back. Raises
@@ -72,7 +80,7 @@ def read_beads(
     notes = Notes(path)
     records: dict[BeadId, Record] = {}
     for line in read_lines(path, notes):
-        record = read_record(line)
+        record = read_record(line, followed=followed)
         if record is not None:
             _keep_newest(records, record, notes)
     records = dict(sorted(records.items(), key=lambda item: item[1].line))
@@ -87,6 +95,12 @@ def read_beads(
         done=tuple(bead for bead, record in records.items() if record.status == "closed"),
         held=tuple(bead for bead in gates if bead in left_out),
         statuses={bead: record.status for bead, record in records.items()},
+        lines={bead: record.line for bead, record in records.items()},
+        updated_ms={
+            bead: int(record.updated.timestamp() * 1_000)
+            for bead, record in records.items()
+            if record.updated is not None
+        },
         deferred={bead: until for bead in gates if (until := records[bead].until_ms) is not None},
         warnings=notes.warnings(),
     )

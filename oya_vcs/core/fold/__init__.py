@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import move
-from oya_vcs.core.fold import attempts, beads, changes, pulls, queues
+from oya_vcs.core.fold import attempts, beads, changes, operations, pulls, queues
 from oya_vcs.core.pulls import PULL_EFFECTS
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
 
-_FOLDS = {**beads.FOLDS, **attempts.FOLDS, **changes.FOLDS, **queues.FOLDS, **pulls.FOLDS}
+_FOLDS = {
+    **beads.FOLDS,
+    **attempts.FOLDS,
+    **changes.FOLDS,
+    **queues.FOLDS,
+    **pulls.FOLDS,
+    **operations.FOLDS,
+}
 _BEGUN = {**attempts.BEGUN, **changes.BEGUN}
 
 

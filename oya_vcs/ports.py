@@ -6,7 +6,16 @@ contract suite (`tests/contract`) that runs on both, for the record and for the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -15,9 +24,11 @@ from typing import NamedTuple, Protocol
 
 from oya_vcs.core.effects import Effect
 from oya_vcs.core.events import Event, Reason
-from oya_vcs.core.ids import CommitId, Key, RepoId, WorkspaceName
+from oya_vcs.core.ids import CommitId, Key, OperationId, RepoId, WorkspaceName
 from oya_vcs.core.leftovers import Finding, Standing
+from oya_vcs.core.op_log import Operation
 from oya_vcs.core.standing import BeadRow
+from oya_vcs.core.views import Changed, View
 
 
 class Recorded(NamedTuple):
@@ -332,8 +343,36 @@ class Site(Protocol):
         ...
 
 
+class Operations(Protocol):
+    """The operation log of one jj repository: read, never written, and without its lock."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that changes with every operation, and with nothing else."""
+        ...
+
+    async def heads(self) -> frozenset[OperationId]:
+        """The heads of the log; none where the repository cannot be read. Starts no program."""
+        ...
+
+    async def log(self, heads: Collection[OperationId], most: int) -> Sequence[Operation]:
+        """The newest operations behind each of the heads, at most so many of each. Raises
+        WorldFailed."""
+        ...
+
+    async def view(self, operation: OperationId) -> View | None:
+        """What is shown at an operation; None where it is forgotten. Raises WorldFailed."""
+        ...
+
+    async def changed(self, before: OperationId, after: OperationId) -> Changed | None:
+        """The visible commits in which two operations differ; None where one of them is forgotten.
+        Raises WorldFailed."""
+        ...
+
+
 class Feed(Protocol):
-    """Who hears of recorded events, after the fsync and in order."""
+    """Who hears of recorded events, after the fsync and in order: `OperationSeen` and
+    `OperationsPassed` (core/operations.py) tell of what others did in jj."""
 
     def publish(self, rows: Sequence[Recorded]) -> None:
         """Take the rows; must not block and must not raise."""

@@ -25,6 +25,7 @@ from oya_vcs.bootstrap.edges import upkeep_of
 from oya_vcs.bootstrap.github_settings import is_on_github
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.bootstrap.serving import Workshop
+from oya_vcs.bootstrap.watching import watching_of
 from oya_vcs.bootstrap.web import WebServer
 from oya_vcs.config import (
     Home,
@@ -197,6 +198,7 @@ def _edges(frame: Frame, upkeep: Upkeep, door: Door) -> Sequence[Child]:
         Child(name="socket", run=partial(_hear, frame.shop.home, frame.answers, frame.say)),
         Child(name="upkeep", run=partial(_keep_up, upkeep)),
         Child(name="sweep", run=partial(_sweep, frame.roster, door)),
+        Child(name="watcher", run=watching_of(frame.roster, door, frame.say).run),
         Child(name="web", run=partial(frame.web.run, door), stop_ms=WEB_STOP_MS),
         *frame.more(door),
     ]

@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.jj import JjRepository, open_repository
+from oya_vcs.adapters.jj import JjOperations, JjRepository, open_repository
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
+from oya_vcs.bootstrap.github_settings import remote_name
 from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.config import Home
@@ -67,4 +68,6 @@ class Workshop:
             eyes=Eyes(runs=self.runner.sights, folders=spaces.folders, listed=spaces.listed),
             lease_ms=plan.config.worker.lease_ms,
             site=spaces,
+            operations=JjOperations(repository),
+            lands_here=not remote_name(plan.config),
         )

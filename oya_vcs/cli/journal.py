@@ -11,6 +11,8 @@ from oya_vcs.cli.output import Output, table
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import clock_time, record, row_data
 from oya_vcs.cli.replaying import replay_events, take_checkpoint
+from oya_vcs.core.event import Event
+from oya_vcs.core.operations import OperationSeen, OperationsPassed, sentences
 from oya_vcs.errors import ExitCode
 from oya_vcs.journal import verify as verification
 from oya_vcs.journal.checkpoint import marks
@@ -30,8 +32,18 @@ def _tail(arguments: argparse.Namespace, output: Output) -> ExitCode:
         for row in rows
     ]
     data = [row_data(row) for row in rows]
-    output.answer("journal-tail", data, table(("seq", "time", "event", "subject"), shown))
+    head, *lines = table(("seq", "time", "event", "subject"), shown).splitlines()
+    told = zip(lines, rows, strict=True)
+    text = "\n".join([head, *(line for one, row in told for line in (one, *_said(row.event)))])
+    output.answer("journal-tail", data, text)
     return ExitCode.DONE
+
+
+def _said(event: Event) -> list[str]:
+    """What an event tells in sentences, each a line below its row."""
+    if isinstance(event, OperationSeen | OperationsPassed):
+        return [f"    {sentence}" for sentence in sentences(event)]
+    return []
 
 
 def _verify(arguments: argparse.Namespace, output: Output) -> ExitCode:

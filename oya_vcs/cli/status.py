@@ -20,7 +20,7 @@ from oya_vcs.config import Home
 from oya_vcs.core.explain import explain
 from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.slots import pool_of
-from oya_vcs.core.world import unfinished
+from oya_vcs.core.world import World, unfinished
 from oya_vcs.errors import ExitCode, OyaError
 from oya_vcs.journal.lock import holder
 
@@ -64,11 +64,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
         for name, pool in pools.items()
         if world.repos[name].rules is not None
     ]
-    lines += [
-        f"The merge queue of {repo.path} is paused: {repo.queue.paused}"
-        for repo in world.repos.values()
-        if repo.queue.paused
-    ]
+    lines += _waiting_for_people(world)
     data = {
         "home": str(home.root),
         "pid": pid,
@@ -82,6 +78,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
             repo.id: {
                 "path": repo.path,
                 "paused": repo.queue.paused,
+                "conflicted_bookmarks": repo.conflicts,
                 "slots": asdict(pools[repo.id]),
             }
             for repo in world.repos.values()
@@ -89,6 +86,22 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     }
     output.answer("status", data, "\n".join(lines))
     return ExitCode.DONE
+
+
+def _waiting_for_people(world: World) -> list[str]:
+    """What stands still, or is torn, until somebody does something."""
+    paused = [
+        f"The merge queue of {repo.path} is paused: {repo.queue.paused}"
+        for repo in world.repos.values()
+        if repo.queue.paused
+    ]
+    return paused + [
+        f"The bookmark {name} of {repo.path} is conflicted, between"
+        f" {' and '.join(one[:12] for one in commits)}: run `jj bookmark set {name} -r REVISION`"
+        " there."
+        for repo in world.repos.values()
+        for name, commits in sorted(repo.conflicts.items())
+    ]
 
 
 def _daemon(home: Home) -> dict[str, Any] | None:

@@ -107,6 +107,11 @@ class Passing(StrEnum):
     """There are too many to look at each: the repository is compared with how it was before."""
 
 
+ANEW = frozenset({Passing.FIRST, Passing.FORGOTTEN})
+"""Nothing is compared: what is listed is how it is now, and only the bookmarks that are
+conflicted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationsPassed(Event):
     """Operations that are not told one by one (`why`). `movements` is the difference that they
@@ -126,10 +131,10 @@ OPERATION_EVENTS: tuple[type[Event], ...] = (OperationSeen, OperationsPassed)
 
 def names(event: Event) -> tuple[str, ...]:
     """The hooks that an event is for, each once: `post-op`, and the kinds of what was moved. None
-    for any other event, and for a first look."""
+    for any other event, and where nothing was compared."""
     if isinstance(event, OperationSeen):
         return (POST_OP, *_kinds(event.movements))
-    if isinstance(event, OperationsPassed) and event.why is not Passing.FIRST:
+    if isinstance(event, OperationsPassed) and event.why not in ANEW:
         return _kinds(event.movements)
     return ()
 

@@ -17,7 +17,7 @@ from oya_vcs.core.ids import Key, RepoId, WorkspaceName
 from oya_vcs.core.policies import Policies
 from oya_vcs.core.policy import Policy
 from oya_vcs.errors import Bug
-from oya_vcs.ports import Performer, Sight, Site
+from oya_vcs.ports import Operations, Performer, Sight, Site
 from oya_vcs.runtime.engine import Engine
 
 Names = frozenset[WorkspaceName]
@@ -37,7 +37,9 @@ class Eyes:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """A repository that is worked on, and all that this takes. `site` is where its workspaces
-    stand; None for a world in memory, which nobody sweeps."""
+    stand, `operations` its log of what was done in it; None for a world in memory, which nobody
+    sweeps or watches. `lands_here` says that its own bookmark is the target, not one at a
+    remote."""
 
     root: Path
     target: str
@@ -46,6 +48,8 @@ class Served:
     eyes: Eyes
     lease_ms: int
     site: Site | None = None
+    operations: Operations | None = None
+    lands_here: bool = False
 
     @property
     def repo(self) -> RepoId:

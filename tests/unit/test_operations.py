@@ -97,6 +97,7 @@ def test_an_operation_is_for_its_own_hook_and_for_those_of_what_it_moved() -> No
     passed = OperationsPassed(repo=REPO, why=Passing.MANY, movements=(MOVED,))
     assert names(passed) == ("bookmark-moved",)
     assert names(replace(passed, why=Passing.FIRST)) == ()
+    assert names(replace(passed, why=Passing.FORGOTTEN)) == ()
     assert names(Ticked()) == ()
 
 

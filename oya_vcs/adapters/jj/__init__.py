@@ -4,12 +4,13 @@ control workspace.
 Every call names its repository, ignores the user's configuration and aliases, and (but for a call
 on a workspace of ours) reads and writes without touching any working copy. `repository` knows the
 command lines, `program` starts them, `locks` clears up after killed ones; `places` names and finds
-a repository, `looking` reads it before anything is made, `remote` reaches another one. None may
-know what a bead, a change request or an attempt is.
+a repository, `looking` reads it before anything is made, `operations` what was done in it, `remote`
+reaches another one. None may know what a bead, a change request or an attempt is.
 """
 
 from oya_vcs.adapters.jj.locks import clear_stale_locks
 from oya_vcs.adapters.jj.looking import file_at, is_program_at, tip, workspace_around
+from oya_vcs.adapters.jj.operations import JjOperations
 from oya_vcs.adapters.jj.places import find_root, repo_id
 from oya_vcs.adapters.jj.remote import GitRemote, open_remote
 from oya_vcs.adapters.jj.repository import (
@@ -22,6 +23,7 @@ from oya_vcs.adapters.jj.repository import (
 __all__ = [
     "OP_USER",
     "GitRemote",
+    "JjOperations",
     "JjRepository",
     "Programs",
     "clear_stale_locks",

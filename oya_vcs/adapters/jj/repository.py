@@ -29,7 +29,7 @@ from oya_vcs.errors import SnapshotIncomplete, WorldFailed
 from oya_vcs.ports import Turn
 
 OP_USER = "oya-vcs"
-"""How our operations are told from people's in the op log (JJ_OP_USERNAME)."""
+"""How our operations are told from people's in the op log (JJ_OP_USERNAME; the host is a home)."""
 IDENTITY = ("oya-vcs", "oya-vcs@localhost")
 """Author and committer of what the daemon commits, where the user has configured none."""
 LEFT_OUT = ("Refused to snapshot some files", "Skipped some paths because")
@@ -206,7 +206,7 @@ class JjRepository:
             "JJ_USER": name,
             "JJ_EMAIL": email,
             "JJ_OP_USERNAME": OP_USER,
-            "JJ_OP_HOSTNAME": OP_USER,
+            "JJ_OP_HOSTNAME": self.workspace_prefix,
             # A list of ignored files that somebody planted in git's configuration: jj reads it too.
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "core.excludesFile",

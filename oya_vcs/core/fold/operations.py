@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 from oya_vcs.core import events as e
 from oya_vcs.core.operations import (
-    MovementKind,
+    ANEW,
     OperationSeen,
     OperationsPassed,
+    Subject,
 )
 from oya_vcs.core.world import World
 
@@ -17,8 +18,10 @@ from oya_vcs.core.world import World
 def _known(world: World, event: OperationSeen | OperationsPassed) -> None:
     repo = world.repos[event.repo]
     repo.seen = event.heads
+    if isinstance(event, OperationsPassed) and event.why in ANEW:
+        repo.conflicts.clear()
     for one in event.movements:
-        if one.kind is not MovementKind.BOOKMARK_MOVED:
+        if one.subject is not Subject.BOOKMARK:
             continue
         if one.conflicted:
             repo.conflicts[one.name] = one.after

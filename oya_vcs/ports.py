@@ -22,7 +22,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from oya_vcs.core.effects import Effect
+from oya_vcs.core.effects import Effect, RunWorker
 from oya_vcs.core.events import Event, Reason
 from oya_vcs.core.ids import CommitId, Key, OperationId, RepoId, WorkspaceName
 from oya_vcs.core.leftovers import Finding, Standing
@@ -321,6 +321,18 @@ class Runner(Protocol):
         """What became of the run of a dead daemon: its outcome; ABSENT if its program was never
         started; UNKNOWN while its processes are still being stopped. Kills what is left of it
         (found by the key in its environment)."""
+        ...
+
+
+class Grants(Protocol):
+    """What a worker may reach beyond its workspace, for as long as it runs."""
+
+    def granted(
+        self, key: Key, work: RunWorker, report: Report
+    ) -> AbstractAsyncContextManager[Mapping[str, str]]:
+        """The variables that the worker of this run gets besides the others (an address, a token of
+        its own). When the block ends, they are worth nothing any more, and what was used is said
+        through `report`. A run that an earlier daemon began is never granted anything."""
         ...
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from oya_vcs.adapters.agents.command import CommandWorkers, unboxed
+from oya_vcs.adapters.agents.programs import relative_program
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.command import (
-    CommandWorkers,
-    relative_program,
-    unboxed,
-)
 from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.adapters.local import LocalForge
 from oya_vcs.adapters.process import ReaperRunner
@@ -29,8 +26,8 @@ if TYPE_CHECKING:
     from oya_vcs.bootstrap.github import Hub
 
 
-def workers_of(plan: Plan, runner: ReaperRunner) -> CommandWorkers:
-    """Who carries out attempts: a command in its workspace."""
+def workers_of(plan: Plan, runner: ReaperRunner) -> Performer:
+    """Who carries out attempts, by `[worker] kind`: so far a program in its workspace."""
     home = plan.home
     return CommandWorkers(
         runner,

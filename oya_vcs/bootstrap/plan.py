@@ -10,10 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters import jj
-from oya_vcs.adapters.command import (
-    relative_program,
-    require_program,
-)
+from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
 from oya_vcs.adapters.local import ChecksAt, checks_that_fit
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox

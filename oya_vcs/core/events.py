@@ -74,6 +74,7 @@ from oya_vcs.core.queueing import (
 )
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.usage import UsageCounted
 from oya_vcs.core.wished import (
     BeadCancelled,
     BeadPaused,
@@ -150,6 +151,7 @@ __all__ = [
     "TargetMoved",
     "Ticked",
     "TreeClosed",
+    "UsageCounted",
     "WindowSet",
     "WorkerFinished",
     "WorkerSpawned",
@@ -350,6 +352,7 @@ EVENTS: tuple[type[Event], ...] = (
     WorkspaceBlocked,
     WorkspaceSetUp,
     WorkerSpawned,
+    UsageCounted,
     WorkerFinished,
     ResultCollected,
     ResultRefused,

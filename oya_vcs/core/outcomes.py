@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from oya_vcs.core.event import Event
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, TreeId, WorkspaceName
 from oya_vcs.core.reasons import Reason
+from oya_vcs.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,15 @@ class WorkspaceSetUp(Outcome):
 class WorkerFinished(Outcome):
     """The worker's whole process tree is gone. `reason` None is exit status 0; `exit_code` is
     negative for a signal, None where no process ran or its end is unknown; `detail` is a sentence
-    for people, with the output's tail."""
+    for people, with the output's tail. `usage` is the last count of what it used (None: nobody
+    counted), `session` what its agent knows the conversation by, where it can take it up again."""
 
     attempt: int
     reason: Reason | None
     exit_code: int | None
     detail: str
+    usage: Usage | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

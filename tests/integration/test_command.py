@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from oya_vcs.adapters.agents.brief import bead_json, prompt
+from oya_vcs.adapters.agents.command import CommandWorkers
+from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.command import (
-    CommandWorkers,
-    bead_json,
-    prompt,
-    relative_program,
-    require_program,
-)
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.config import WorkerConfig
 from oya_vcs.core.effects import OpenChange, RunWorker, effect_key

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from oya_vcs.adapters.agents.command import CommandWorkers
 from oya_vcs.adapters.clock import ManualClock, SystemClock
-from oya_vcs.adapters.command import CommandWorkers
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.config import WorkerConfig

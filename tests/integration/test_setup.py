@@ -6,8 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from oya_vcs.adapters.agents.command import unboxed
 from oya_vcs.adapters.clock import SystemClock
-from oya_vcs.adapters.command import unboxed
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.survivors import bearing
 from oya_vcs.adapters.sandbox import Bubblewrap

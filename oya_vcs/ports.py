@@ -260,8 +260,9 @@ class Order:
     `log` receives stdout and stderr without secrets, up to `output_bytes_max`. `heartbeat` is a
     file whose touching is a beat (None: only output beats). `lease_ms` 0 means that silence is
     allowed, 0 of `rss_bytes_max` (the resident memory of its whole tree) and `processes_max` that
-    they have no limit. `boxed` says that `argv` is a sandbox around the program. `part_of` is the
-    effect that the run belongs to, where `key` is not its key. Times in milliseconds.
+    they have no limit. `boxed` says that `argv` is a sandbox around the program, `escorted` that it
+    begins with another program that starts the rest and stays with it. `part_of` is the effect that
+    the run belongs to, where `key` is not its key. Times in milliseconds.
     """
 
     key: Key
@@ -277,6 +278,7 @@ class Order:
     rss_bytes_max: int = 0
     processes_max: int = 0
     boxed: bool = False
+    escorted: bool = False
     part_of: Key | None = None
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters import jj
+from oya_vcs.adapters.agents.presets import command_of, require_sense
 from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
 from oya_vcs.adapters.local import ChecksAt, checks_that_fit
@@ -168,7 +169,7 @@ async def _look(
         await find_remote(config, repository, environ)
         await _require_worker(config, repository, tip, environ)
         if sandbox is not None:
-            await sandbox.require(config.worker.command, environ)
+            await sandbox.require(command_of(config.worker), environ)
     return Plan(
         home=home,
         repo=repository.id,
@@ -217,8 +218,10 @@ def _no_checks(target: str, *, committed: bool, there: bool) -> ConfigurationInv
 async def _require_worker(
     config: Config, repository: JjRepository, tip: CommitId, environ: Mapping[str, str]
 ) -> None:
-    await asyncio.to_thread(require_program, config.worker.command, environ.get("PATH", ""))
-    program = relative_program(config.worker.command)
+    require_sense(config.worker)
+    command = command_of(config.worker)
+    await asyncio.to_thread(require_program, command, environ.get("PATH", ""))
+    program = relative_program(command)
     if program and not await jj.is_program_at(repository, tip, program):
         raise ConfigurationInvalid(
             f"The worker's program {program} is not an executable file on "

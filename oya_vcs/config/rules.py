@@ -9,6 +9,12 @@ from typing import Any
 INTEGER_MAX = 2**53 - 1
 """The largest whole number that every JSON reader keeps exact (RFC 8259, 6)."""
 
+TOOL_KINDS = (
+    *("read", "edit", "delete", "move", "search"),
+    *("execute", "think", "fetch", "switch_mode", "other", "all"),
+)
+"""What an agent may ask leave for (ACP v1, ToolKind); `all` stands for each of them."""
+
 Rule = Callable[[Any], str]
 """What is wrong with a value of the right type, to be read after "section.key "; empty for
 nothing."""
@@ -64,6 +70,13 @@ def variables(value: tuple[str, ...]) -> str:
         if name.startswith("OYA_"):
             return f"must not hold {name}: variables of oya-vcs are set by it or meant for it alone"
     return ""
+
+
+def permissions(value: tuple[str, ...]) -> str:
+    """Kinds of tools, as the Agent Client Protocol names them, or `all`."""
+    wrong = next((one for one in value if one not in TOOL_KINDS), None)
+    known = words(TOOL_KINDS)
+    return "" if wrong is None else f"must hold {known}, and holds {shown(wrong)}"
 
 
 def places(value: tuple[str, ...]) -> str:

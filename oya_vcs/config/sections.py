@@ -15,6 +15,7 @@ from oya_vcs.config.rules import (
     inside,
     like,
     one_of,
+    permissions,
     places,
     spans,
     texts,
@@ -38,10 +39,15 @@ class RepoConfig:
 class WorkerConfig:
     """`[worker]`: how a bead is worked on. Limits are per attempt; `lease_ms` 0 allows silence, and
     0 of `rss_bytes_max` and `processes_max` any number. `env` names what is passed on besides the
-    plain variables; `network`, `reads` and `writes` are what the sandbox leaves open."""
+    plain variables; `network`, `reads` and `writes` are what the sandbox leaves open. `preset` is a
+    well-known program, `permissions` what an agent is allowed when it asks; `home` "private" gives
+    each attempt a home of its own."""
 
-    kind: str = field(default="command", metadata=one_of("command", later=["acp", "opencode"]))
+    kind: str = field(default="command", metadata=one_of("command", "acp", later=["opencode"]))
+    preset: str = field(default="", metadata=one_of("", "codex", "claude", "opencode", "aider"))
     command: tuple[str, ...] = field(default=(), metadata={"rule": argv})
+    permissions: tuple[str, ...] = field(default=(), metadata={"rule": permissions})
+    home: str = field(default="user", metadata=one_of("user", "private"))
     slots: int = field(default=4, metadata=between(1, 1000))
     attempts_max: int = field(default=3, metadata=between(1, 100))
     wall_ms_max: int = field(default=3_600_000, metadata=between(1))

@@ -95,7 +95,8 @@ class Bead:
     `attempt` is the fencing token of the newest attempt; `failures` counts what attempts_max
     limits; `since_ms` is when `state` began and `until_ms` when a back-off ends (Unix time);
     `since_claim` counts the attempts that its repository had begun when it last became ready;
-    `reason` and `detail` say why it was last sent back; `slot` is that of the newest attempt, and
+    `session` is what its newest agent knows their conversation by; `reason` and `detail` say why it
+    was last sent back; `slot` is that of the newest attempt, and
     `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs to
     end; `asked` are the words of the person who wanted that, or the pause. `by_hand`: its worker is
     the author of a pull request; it never gets a slot or a workspace.
@@ -119,6 +120,7 @@ class Bead:
     tree: TreeId | None = None
     change: ChangeId | None = None
     landed: CommitId | None = None
+    session: str = ""
     until_ms: int = 0
     feedback: str = ""
     reason: e.Reason | None = None

@@ -51,7 +51,8 @@ class SetUpWorkspace:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWorker:
     """Run the worker in its workspace until its whole process tree is gone. Settled by
-    `WorkerFinished`."""
+    `WorkerFinished`. `session` is what the agent of the attempt before knew their conversation by,
+    where it could be taken up again (empty: there is none)."""
 
     repo: RepoId
     bead: BeadId
@@ -60,6 +61,7 @@ class RunWorker:
     path: str
     spec: BeadSpec
     feedback: str
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

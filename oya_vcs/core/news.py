@@ -18,7 +18,7 @@ def is_news(world: World, fact: e.Event) -> bool:
     an older attempt) is not, and of what is seen of pull requests and of jj nothing twice."""
     if isinstance(fact, e.Outcome):
         return fact.key in world.open
-    if isinstance(fact, e.WorkerSpawned):
+    if isinstance(fact, e.WorkerSpawned | e.UsageCounted):
         return fact.run in world.open
     if isinstance(fact, (e.PullSeen, e.CommentSeen, e.ReviewSeen)):
         known = fact.repo in world.repos

@@ -52,8 +52,11 @@ forge = "local"
 test = "pytest -q"
 lint-all_2 = "ruff check ."
 [worker]
-kind = "command"
+kind = "acp"
+preset = "codex"
 command = ["./agent.sh", "-x"]
+permissions = ["edit", "all"]
+home = "private"
 slots = 8
 attempts_max = 5
 wall_ms_max = 60_000
@@ -137,7 +140,10 @@ def test_every_documented_key_is_taken() -> None:
         "repo": {"target": "trunk", "remote": "origin", "forge": "local"},
         "checks": {"test": "pytest -q", "lint-all_2": "ruff check ."},
         "worker": {
-            "kind": "command",
+            "kind": "acp",
+            "preset": "codex",
+            "permissions": ("edit", "all"),
+            "home": "private",
             "command": ("./agent.sh", "-x"),
             "slots": 8,
             "attempts_max": 5,
@@ -353,8 +359,7 @@ def test_numbers_have_limits(key: str, low: int, high: int | None) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "instead"),
     [
-        ("worker.kind", "acp", "command"),
-        ("worker.kind", "opencode", "command"),
+        ("worker.kind", "opencode", "command or acp"),
     ],
 )
 def test_what_is_not_available_yet_is_refused(key: str, value: str, instead: str) -> None:

@@ -48,12 +48,18 @@ class Brief:
         """Touching it is a beat."""
         return self.folder / "heartbeat"
 
-    def write(self, effect: RunWorker, lease_ms: int) -> None:
-        """Write all four. Raises WorldFailed (retryable) where the disk refuses."""
+    @property
+    def home(self) -> Path:
+        """A home for the worker alone, where it gets one; gone with the run."""
+        return self.folder / "home"
+
+    def write(self, effect: RunWorker, lease_ms: int, *, talks: bool = False) -> None:
+        """Write all four; `talks` says that the worker is spoken to, and no program by itself.
+        Raises WorldFailed (retryable) where the disk refuses."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.bead.write_text(bead_json(effect.spec), encoding="utf-8")
-            self.prompt.write_text(prompt(effect, lease_ms), encoding="utf-8")
+            self.prompt.write_text(prompt(effect, lease_ms, talks=talks), encoding="utf-8")
             self.feedback.write_text(effect.feedback, encoding="utf-8")
             self.heartbeat.touch()
         except OSError as error:
@@ -115,7 +121,7 @@ def bead_json(spec: BeadSpec) -> str:
     return json.dumps(bead, ensure_ascii=False, indent=2) + "\n"
 
 
-def prompt(work: RunWorker, lease_ms: int) -> str:
+def prompt(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
     """What is asked of the worker, in words; a section without content is left out."""
     spec = work.spec
     files = "\n".join(f"- {file}" for file in spec.files)
@@ -124,15 +130,15 @@ def prompt(work: RunWorker, lease_ms: int) -> str:
         ("It is finished when", spec.acceptance),
         ("Files", f"Change these and no others:\n\n{files}" if files else ""),
         ("Why it came back", work.feedback),
-        ("Rules", rules(work, lease_ms)),
+        ("Rules", rules(work, 0 if talks else lease_ms, talks=talks)),
     )
     text = [f"# {spec.title}"]
     text += [f"## {name}\n\n{body.strip()}" for name, body in sections if body.strip()]
     return "\n\n".join(text) + "\n"
 
 
-def rules(work: RunWorker, lease_ms: int) -> str:
-    """What every worker has to keep to."""
+def rules(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
+    """What every worker has to keep to; of one that is spoken to nobody sees the exit status."""
     lines = [
         f"You work on bead {work.bead}, attempt {work.attempt}.",
         f"The folder {work.path} is a copy of the repository for you alone.",
@@ -140,9 +146,14 @@ def rules(work: RunWorker, lease_ms: int) -> str:
         "The result is committed, checked and merged for you.",
         "Do not run jj. Do not commit, branch, fetch or push with git.",
         "Do not leave processes running: they are stopped when you end.",
-        "Exit with status 0 when you have finished, with 75 to be started again later.",
-        "Any other status means that this attempt failed.",
     ]
+    if talks:
+        lines.append("Nobody can answer questions. Decide by yourself, and end when you are done.")
+    else:
+        lines.append(
+            "Exit with status 0 when you have finished, with 75 to be started again later."
+        )
+        lines.append("Any other status means that this attempt failed.")
     if not work.spec.allow_empty:
         lines.append("An attempt that changes no file has failed.")
     if lease_ms:

@@ -90,6 +90,7 @@ class RunFolder:
             "rss_bytes_max": order.rss_bytes_max,
             "processes_max": order.processes_max,
             "boxed": order.boxed,
+            "escorted": order.escorted,
         }
 
     def spec(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Orders:
         rss_bytes_max: int,
         processes_max: int,
         boxed: bool,
+        escorted: bool,
     ) -> None:
         self.run = run
         """The folder of the run."""
@@ -38,3 +39,12 @@ class Orders:
         self.boxed = boxed
         """Whether `argv` is a sandbox with the program in it: the sandbox's own two processes end
         with the program, and a signal to them would take its time to end away."""
+        self.escorted = escorted
+        """Whether `argv` begins with an escort, which started the rest, and listens to signals."""
+
+    @property
+    def box_depths(self) -> tuple[int, ...]:
+        """How far below the program that is started the sandbox's own processes are; empty where
+        there is none."""
+        above = 1 if self.escorted else 0
+        return (above, above + 1) if self.boxed else ()

@@ -81,13 +81,13 @@ class Run:
         """SIGTERM for all; and, when the program itself has ended, for what it began meanwhile, or
         in the very moment of the look: until then that may be its way to end well."""
         deadline = time.monotonic() + stop_ms / 1000
-        boxed = self._orders.boxed
-        told = self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing_box=boxed)
+        box = self._orders.box_depths
+        told = self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing=box)
         while self._tree.exit_code is None and (left := deadline - time.monotonic()) > 0:
             self._turn(int(left * 1000) + 1)
         self._until_gone(min(LINGER_MS, stop_ms))
         if not self._tree.gone:
-            self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing_box=boxed, but=told)
+            self._tree.strike(signal.SIGTERM, signal.SIGCONT, sparing=box, but=told)
             self._until_gone(int((deadline - time.monotonic()) * 1000))
 
     def _until_gone(self, limit_ms: int) -> None:

@@ -65,14 +65,14 @@ class Tree:
                 self.exit_code = os.waitstatus_to_exitcode(status)
 
     def strike(
-        self, *numbers: int, sparing_box: bool = False, but: set[int] | None = None
+        self, *numbers: int, sparing: tuple[int, ...] = (), but: set[int] | None = None
     ) -> set[int]:
         """Send signals to every process of the tree, and return which were found.
 
         Each is hit the moment it is seen, so that one which does nothing but fork and exit is hit
-        too. What started before the reaper is a stranger and looked at only once. `sparing_box`
-        leaves the program itself and its children out: a sandbox, which ends with what it holds;
-        those in `but` have been told already.
+        too. What started before the reaper is a stranger and looked at only once. `sparing`
+        leaves out what is so many generations below the program (0: itself): a sandbox, which ends
+        with what it holds; those in `but` have been told already.
         """
         if not LINUX:
             return {self.main for number in numbers if tell(-self.main, number)}
@@ -82,11 +82,14 @@ class Tree:
         self._strangers &= here
         unknown = sorted(here - self._strangers - {reaper})
         family = {reaper}
+        depths = {self.main: 0}
         for pid in unknown * 2:  # twice, since pids wrap: a child's may be below its parent's
             parent, started = look(pid)
             if parent in family and pid not in family:
                 family.add(pid)
-                spared = pid in told or (sparing_box and self.main in (pid, parent))
+                if parent in depths:
+                    depths.setdefault(pid, depths[parent] + 1)
+                spared = pid in told or depths.get(pid) in sparing
                 for number in numbers:
                     if not spared or number == signal.SIGCONT:
                         tell(pid, number)

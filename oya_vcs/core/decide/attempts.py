@@ -104,6 +104,7 @@ def _run(world: World, bead: Bead, fact: e.WorkspaceCreated | e.WorkspaceSetUp) 
             path=world.workspaces[fact.workspace].path,
             spec=bead.spec,
             feedback=bead.feedback,
+            session=bead.session,
         )
     )
 

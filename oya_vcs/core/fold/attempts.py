@@ -63,6 +63,7 @@ def _worker_spawned(world: World, event: e.WorkerSpawned) -> None:
 def _worker_finished(world: World, event: e.WorkerFinished) -> None:
     bead = world.bead(event.bead)
     bead.pid = None
+    bead.session = event.session or bead.session
     world.repos[bead.repo].refused.pop(bead.slot, None)  # type: ignore[arg-type]  # None: no slot
     free_slot(world, bead)
 

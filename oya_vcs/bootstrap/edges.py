@@ -20,13 +20,13 @@ from oya_vcs.config import (
     Home,
     LogsConfig,
 )
-from oya_vcs.ports import Box, Performer, Remote
+from oya_vcs.ports import Box, Grants, Performer, Remote
 
 if TYPE_CHECKING:
     from oya_vcs.bootstrap.github import Hub
 
 
-def workers_of(plan: Plan, runner: ReaperRunner) -> Performer:
+def workers_of(plan: Plan, runner: ReaperRunner, grants: Grants | None) -> Performer:
     """Who carries out attempts, by `[worker] kind`: so far a program in its workspace."""
     home = plan.home
     return CommandWorkers(
@@ -36,6 +36,7 @@ def workers_of(plan: Plan, runner: ReaperRunner) -> Performer:
         runs=home.runs,
         environ=plan.environ,
         box=_box_of(plan),
+        grants=grants,
     )
 
 

@@ -75,6 +75,7 @@ async def open_home(
     keeper = Keeper(shop, roster, config_file, web, held, say)
     stop = asyncio.Event()
     answers: dict[str, Answer] = {}
+    gateway: list[Child] = []
 
     def more(door: Door) -> list[Child]:
         answers.update(_answers(door, keeper, stop))
@@ -84,6 +85,7 @@ async def open_home(
 
         trackers = Trackers(keeper.plans, say)
         return [
+            *gateway,
             keeper.lodgers.as_child(stop_ms=LODGERS_STOP_MS),
             Child(name="repositories", run=repositories),
             Child(name="trackers", run=partial(trackers.run, door)),
@@ -99,7 +101,8 @@ async def open_home(
         more=more,
         answers=answers,
     )
-    with taken(shop):
+    with taken(shop), shop.entered(user.gateway, environ, say) as children:
+        gateway += children
         async with held, planted(frame, parts_of(frame)) as tree:
             yield House(tree, keeper, web, stop)
 

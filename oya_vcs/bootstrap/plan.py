@@ -158,6 +158,7 @@ async def _look(
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
     _require_use(config)
+    _require_keys_kept(config)
     closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
     sandbox = await asyncio.to_thread(find_sandbox, config.worker, environ, closed, home.root)
     if working:
@@ -192,6 +193,16 @@ def _require_use(config: Config) -> None:
             f"tracker.{name} is set, and tracker.live is not: it would have no effect.",
             "Set tracker.live = true, or leave the key out.",
         )
+
+
+def _require_keys_kept(config: Config) -> None:
+    """A key that the gateway keeps from workers is not handed to them on another way."""
+    for name in config.gateway.variables:
+        if name in config.worker.env:
+            raise ConfigurationInvalid(
+                f"worker.env passes {name} on to workers, and gateway.keys keeps it from them.",
+                f"Take {name} out of worker.env: workers reach the provider through the gateway.",
+            )
 
 
 def _require_home_outside(home: Home, repository: JjRepository) -> None:

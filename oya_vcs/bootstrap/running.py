@@ -90,6 +90,7 @@ async def open_daemon(
         repository = await shop.repository(plan)
         web = WebServer(plan.config.web.listen, say=say)
         hub = await _hub(plan, repository, web, say, held)
+        gateway = held.enter_context(shop.entered(plan.config.gateway, plan.environ, say))
         frame = Frame(
             shop=shop,
             roster=Roster(await shop.serve(plan, hub)),
@@ -97,7 +98,7 @@ async def open_daemon(
             say=say,
             kind="run",
             web=web,
-            more=lambda door: [] if hub is None else [_poller(hub, door)],
+            more=lambda door: [*gateway, *([] if hub is None else [_poller(hub, door)])],
         )
 
         async def ask() -> None:

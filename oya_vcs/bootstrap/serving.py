@@ -3,6 +3,8 @@ daemon share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,26 +17,47 @@ from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
 from oya_vcs.bootstrap.github_settings import remote_name
 from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.bootstrap.plan import Plan
-from oya_vcs.config import Home
+from oya_vcs.config import GatewayConfig, Home
 from oya_vcs.core.ids import RepoId
 from oya_vcs.runtime.roster import Eyes, Served
+from oya_vcs.runtime.supervisor import Child
 
 if TYPE_CHECKING:
+    from oya_vcs.bootstrap.gateway import Entrance
     from oya_vcs.bootstrap.github import Hub
 
 
 @dataclass(slots=True)
 class Workshop:
-    """What the repositories of one daemon share: its home, who runs its programs, and what is to be
-    hidden. A repository that is planned anew keeps its lock, and its place in the line for it."""
+    """What the repositories of one daemon share: its home, who runs its programs, what is to be
+    hidden, and where workers reach their models (None: as they like). A repository that is planned
+    anew keeps its lock, and its place in the line for it."""
 
     home: Home
     hidden: Hidden = field(default_factory=Hidden)
+    entrance: Entrance | None = None
     runner: ReaperRunner = field(init=False)
     repositories: dict[RepoId, JjRepository] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.runner = ReaperRunner(self.home.runs, SystemClock(), self.hidden.values)
+
+    @contextmanager
+    def entered(
+        self, settings: GatewayConfig, environ: Mapping[str, str], say: Callable[[str], None]
+    ) -> Iterator[list[Child]]:
+        """Where keys are configured, workers get in to the gateway while the block runs: the child
+        that serves it. Raises ConfigurationInvalid where a key is not where it is said to be."""
+        if not settings.keys:
+            yield []
+            return
+        from oya_vcs.bootstrap.gateway import Entrance  # noqa: PLC0415 - heavy, seldom needed
+
+        self.entrance = Entrance(settings, environ, self.hidden, say)
+        try:
+            yield [self.entrance.child]
+        finally:
+            self.entrance.close()
 
     async def repository(self, plan: Plan) -> JjRepository:
         """The plan's repository; our own workspace of it is made where there is none. Raises
@@ -55,6 +78,7 @@ class Workshop:
         self.hidden.add(plan.secrets)
         repository = await self.repository(plan)
         spaces = spaces_of(plan, repository)
+        grants = None if self.entrance is None else self.entrance.passes
         return Served(
             root=plan.root,
             target=plan.config.repo.target,
@@ -62,7 +86,7 @@ class Workshop:
             performers=(
                 spaces,
                 setup_of(plan, self.runner),
-                workers_of(plan, self.runner),
+                workers_of(plan, self.runner, grants),
                 await forge_of(plan, repository, self.runner, hub),
             ),
             eyes=Eyes(runs=self.runner.sights, folders=spaces.folders, listed=spaces.listed),

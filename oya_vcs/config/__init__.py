@@ -1,5 +1,6 @@
 """Configuration: one frozen value, read once; and where things live."""
 
+from oya_vcs.config.gateway import GatewayConfig, Price
 from oya_vcs.config.loading import load, target_of
 from oya_vcs.config.places import (
     Home,
@@ -24,9 +25,11 @@ from oya_vcs.config.sections import (
 
 __all__ = [
     "Config",
+    "GatewayConfig",
     "GithubConfig",
     "Home",
     "LogsConfig",
+    "Price",
     "QueueConfig",
     "RepoConfig",
     "TrackerConfig",

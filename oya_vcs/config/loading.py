@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from oya_vcs.config.rules import like, meant, shown, words
-from oya_vcs.config.sections import SECTIONS, Config, RepoConfig
+from oya_vcs.config.sections import SECTIONS, USERS_OWN, Config, RepoConfig
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.oya_toml import Setting, from_environment, from_flags, from_toml
 
@@ -52,7 +52,7 @@ def load(
     values: dict[str, dict[str, Any]] = {section: {} for section in ("checks", *SECTIONS)}
     problems: list[str] = []
     for setting in settings:
-        wrong = _stranger(setting)
+        wrong = _stranger(setting) or _misplaced(setting, oya_toml_name)
         if not wrong and setting.key and setting.section in values:
             value, wrong = _value(setting)
             values[setting.section][setting.key] = value
@@ -99,6 +99,13 @@ def _stranger(setting: Setting) -> str:
     if key and key not in keys:
         return f"{setting.name} is no key{meant(key, keys)}"
     return ""
+
+
+def _misplaced(setting: Setting, oya_toml_name: str) -> str:
+    """What is wrong with where a setting stands; empty where it may stand there."""
+    if setting.section not in USERS_OWN or setting.key or setting.source != oya_toml_name:
+        return ""
+    return f"[{setting.section}] counts in your own configuration only (~/.config/oya-vcs)"
 
 
 def _value(setting: Setting) -> tuple[Any, str]:

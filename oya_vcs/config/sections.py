@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from oya_vcs.config.gateway import GatewayConfig
 from oya_vcs.config.rules import (
     address,
     argv,
@@ -181,6 +182,7 @@ class Config:
     logs: LogsConfig = field(default_factory=LogsConfig)
     web: WebConfig = field(default_factory=WebConfig)
     github: GithubConfig = field(default_factory=GithubConfig)
+    gateway: GatewayConfig = field(default_factory=GatewayConfig)
 
 
 SECTIONS: Mapping[str, type] = {
@@ -192,4 +194,8 @@ SECTIONS: Mapping[str, type] = {
     "logs": LogsConfig,
     "web": WebConfig,
     "github": GithubConfig,
+    "gateway": GatewayConfig,
 }
+
+USERS_OWN = frozenset({"gateway"})
+"""Sections that count in the user's own configuration alone, and are refused in a repository's."""

@@ -14,6 +14,7 @@ import pytest
 from oya_vcs import config as configs
 from oya_vcs.config import Config, load
 from oya_vcs.config.rules import INTEGER_MAX
+from oya_vcs.config.sections import USERS_OWN
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.oya_toml import line_of
 
@@ -194,6 +195,7 @@ def test_every_documented_key_is_taken() -> None:
         },
         "web": {"listen": "[::1]:80"},
         "github": EVERY_GITHUB_KEY,
+        "gateway": asdict(Config().gateway),
     }
 
 
@@ -512,11 +514,24 @@ def test_the_template_shows_every_key_with_its_default() -> None:
     text = re.sub(r"(?m)^# (?=[a-z_]+ = )", "", TEMPLATE.read_text())
     shown = read(text)
     expected = asdict(Config())
+    del expected["gateway"]  # of the user's own file, below
     expected["checks"] = {"test": "pytest -q", "lint": "ruff check ."}
     expected["worker"]["command"] = ("./agent.sh",)
-    assert asdict(shown) == expected
+    assert asdict(shown) == {**expected, "gateway": asdict(Config().gateway)}
     for section, keys in expected.items():
         for key in keys:
+            assert line_of(text, (section, key)), f"{section}.{key} is not shown"
+
+
+def test_the_template_of_the_users_own_file_shows_what_counts_there_alone(tmp_path: Path) -> None:
+    """Uncommented it is valid, complete, and says what the defaults are."""
+    template = configs.templates_folder() / "config.toml"
+    text = re.sub(r"(?m)^# (?=[a-z_]+ = )", "", template.read_text())
+    own = tmp_path / "config.toml"
+    own.write_text(text)
+    assert load(own, None, "oya.toml", {}, {}) == Config()
+    for section in USERS_OWN:
+        for key in asdict(Config())[section]:
             assert line_of(text, (section, key)), f"{section}.{key} is not shown"
 
 

@@ -1,0 +1,70 @@
+"""The gateway of a daemon: its keys, its address, and the child that serves it.
+
+Imported only where keys are configured: the web server and the HTTP client take their time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.gateway.passes import Allow, Passes, anything
+from oya_vcs.adapters.gateway.relay import Gateway, client
+from oya_vcs.adapters.gateway.routes import providers_of
+from oya_vcs.adapters.reaper.quiet import Hidden
+from oya_vcs.config import GatewayConfig
+from oya_vcs.config.secrets import secret_values
+from oya_vcs.runtime.supervisor import Child, Ready
+from oya_vcs_bot.serving import listening, serve
+
+LOOPBACK = "127.0.0.1"
+KEY = "KEY"
+
+
+class Entrance:
+    """Where workers come in. The address is taken at once and stays the same for as long as the
+    daemon runs, whatever becomes of the child that serves it: workers know no other."""
+
+    def __init__(
+        self,
+        settings: GatewayConfig,
+        environ: Mapping[str, str],
+        hidden: Hidden,
+        say: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._say = say
+        self._providers = providers_of(settings, environ, Path(environ.get("HOME", "/")))
+        for provider in self._providers.values():
+            hidden.add(secret_values({KEY: provider.key}, {KEY}))
+        self.passes = Passes(tuple(self._providers.values()))
+        self.allow: Allow = anything
+        self._sock = listening(f"{LOOPBACK}:0")
+        self._place = f"{LOOPBACK}:{self._sock.getsockname()[1]}"
+        self.passes.address = f"http://{self._place}"
+
+    def close(self) -> None:
+        """Let go of the address."""
+        self._sock.close()
+
+    @property
+    def child(self) -> Child:
+        """What serves it."""
+        return Child(name="gateway", run=self._serve)
+
+    async def _serve(self, ready: Ready) -> None:
+        if self._sock.fileno() < 0:  # a server that ends closes its socket
+            self._sock = listening(self._place)
+        async with client() as http:
+            gateway = Gateway(
+                self._providers,
+                self.passes,
+                http,
+                SystemClock(),
+                prices=self._settings.table,
+                requests_per_min=self._settings.requests_per_min,
+                allow=self.allow,
+                say=self._say,
+            )
+            await serve(gateway, self._sock, ready)

@@ -7,7 +7,7 @@ Composes as `bootstrap` does, over its pieces. Must not run workers or land anyt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from oya_vcs.adapters.clock import SystemClock
@@ -25,7 +25,7 @@ from oya_vcs.core.world import World
 from oya_vcs.journal.lock import HomeLock
 from oya_vcs.journal.reader import require
 from oya_vcs.journal.store import SqliteJournal
-from oya_vcs.runtime import queue_words, wishes
+from oya_vcs.runtime import queue_words, submissions, wishes
 from oya_vcs.runtime.daemon import Taken, adding, recorded
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.wishes import Told
@@ -76,6 +76,15 @@ async def add(home: Home, repo: RepoId, spec: BeadSpec, *, named: bool) -> Bead:
     Locked, and InputInvalid with nothing recorded."""
     async with record_of(home) as (world, journal, seq):
         return await adding(repo, spec, named=named)(idle(world, seq, journal, repo))
+
+
+async def submit(home: Home, fields: Mapping[str, object]) -> dict[str, object]:
+    """Record what a person submits, where no daemon has the home; the next one takes it up. Raises
+    NotFound, InputInvalid and Locked."""
+    async with record_of(home) as (world, journal, seq):
+        wanted = submissions.submission_of(world, fields)
+        engine = idle(world, seq, journal, wanted.repo)
+        return await submissions.take(engine, wanted, live=False)
 
 
 async def take(home: Home, fact: RepoRegistered, beads: Sequence[BeadSpec]) -> Taken:

@@ -22,6 +22,7 @@ from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
 from oya_vcs.core.intake import take_in
 from oya_vcs.core.pulls import Level, PullState
+from oya_vcs.core.submissions import Submission, submit
 from oya_vcs.journal import checkpoint, replay, snapshot
 from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import encode
@@ -224,12 +225,41 @@ def pulled() -> list[Recorded]:
     return hub.rows
 
 
+async def submitted() -> Daemon:
+    """A person's own commits: one that fails and is mended, one that a newer one replaces while it
+    waits."""
+    outside = new_outside({"a": "1"})
+    bad = "bad.txt must not be there"
+    daemon = Daemon(outside, check=lambda files: bad if "bad.txt" in files else "")
+
+    async def submits(path: str, name: str, *facts: e.Event) -> None:
+        world = await daemon.run_to_rest()
+        tip = outside.tips[-1]
+        files = {**outside.commits[tip].files, path: "x"}
+        wanted = Submission(
+            repo=REPO,
+            name=name,
+            head=outside.commit(files, (tip,), path),
+            title=f"Ünïcode {path}",
+            body="Because.",
+            who="uma",
+        )
+        await daemon.run_to_rest(facts=[*submit(world, wanted).facts, *facts])
+
+    await submits("bad.txt", "qpvuntsmwqpt")
+    await submits("good.txt", "qpvuntsmwqpt", e.QueuePaused(repo=REPO, by="uma", reason="Wait."))
+    await submits("old.txt", "kkmpptxzrspx")
+    await submits("new.txt", "kkmpptxzrspx", e.QueueResumed(repo=REPO, unpaused=True))
+    return daemon
+
+
 STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
     "golden-1": lambda: list(asyncio.run(story()).journal.read()),
     "golden-2": lambda: Dice(894).run().rows,
     "golden-3": lambda: Dice(137).run().rows,
     "golden-4": asked,
     "golden-5": pulled,
+    "golden-submitted": lambda: list(asyncio.run(submitted()).journal.read()),
 }
 """Each was told once, by the program of its time; the two of dice have most of what can happen in a
 merge queue (`tests/merge_dice.py`)."""

@@ -71,7 +71,7 @@ class Plan:
         """What the core may see of the configuration."""
         return Policy(
             repo=self.repo,
-            slots=self.config.worker.slots,
+            slots=self.config.worker.slots if self.config.worker.command else 0,
             attempts_max=self.config.worker.attempts_max,
             backoff_ms=self.config.worker.backoff_ms,
             rules=Rules(
@@ -121,7 +121,7 @@ async def find_plan(
 
     Raises NotFound without a jj repository, and ConfigurationInvalid (with the mend) for anything
     that would stop the work: no usable jj or git, a home within the repository, wrong keys, no
-    checks, no worker, a worker program that is not there.
+    checks, a worker program that is not there, no worker where `flags` could name one.
     """
     return await insist(partial(_look, home, repo, config_file, flags, working=working))
 
@@ -168,9 +168,11 @@ async def _look(
             there = await asyncio.to_thread((repository.root / "oya.toml").is_file)
             raise _no_checks(target, committed=text is not None, there=there)
         await find_remote(config, repository, environ)
-        await _require_worker(config, repository, tip, environ)
-        if sandbox is not None:
-            await sandbox.require(command_of(config.worker), environ)
+        # A daemon does without a worker: people's own commits land, beads wait.
+        if command_of(config.worker) or "worker.command" in flags:
+            await _require_worker(config, repository, tip, environ)
+            if sandbox is not None:
+                await sandbox.require(command_of(config.worker), environ)
     return Plan(
         home=home,
         repo=repository.id,

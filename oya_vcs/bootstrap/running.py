@@ -43,7 +43,7 @@ from oya_vcs.journal.restart import Restored, keep, restore
 from oya_vcs.journal.snapshot import encode
 from oya_vcs.journal.store import SqliteJournal
 from oya_vcs.ports import Answer, Feed, Journal, Site
-from oya_vcs.runtime import queue_words, wishes
+from oya_vcs.runtime import queue_words, submissions, wishes
 from oya_vcs.runtime.checkpointer import Checkpointer
 from oya_vcs.runtime.daemon import Daemon, granted, heard
 from oya_vcs.runtime.door import Door, Life
@@ -144,6 +144,7 @@ async def planted(frame: Frame, parts: Parts) -> AsyncIterator[Tree]:
     frame.answers["web"] = frame.web.standing
     frame.answers.update(wishes.answers(partial(granted, tree.door)))
     frame.answers.update(queue_words.answers(partial(heard, tree.door)))
+    frame.answers.update(submissions.answers(tree.door, frame.roster))
     async with tree:
         yield tree
 

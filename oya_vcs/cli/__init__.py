@@ -34,6 +34,7 @@ _COMMANDS = {
     "completion": "completion:completion",
     "man": "manual:man",
     "doctor": "doctor:doctor",
+    "hook": "hook:hook",
     "bench": "bench:bench",
 }
 """Command -> module and function below this package."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from oya_vcs import __version__
 from oya_vcs.cli.grammar import Commands, Parser, common, raw
 from oya_vcs.cli.grammar import add as _add
+from oya_vcs.cli.grammar_hooks import hooks
 from oya_vcs.cli.parser_daemon import daemon, shell
 
 ABOUT = """\
@@ -38,6 +39,7 @@ def build() -> Parser:
     _workspaces(commands)
     _health(commands)
     shell(commands)
+    hooks(commands, _add)
     return parser
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, WorkspaceName
-from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.spec import SUBMISSION, BeadSpec
 from oya_vcs.errors import Bug
 
 
@@ -63,6 +63,7 @@ TRANSITIONS: Mapping[type[e.Event], tuple[frozenset[State], State]] = {
     e.WorkerFinished: (frozenset({State.CLAIMED, State.RUNNING}), State.CHECKING),
     e.ChangeOpened: (frozenset({State.CHECKING}), State.SUBMITTED),
     e.PullTaken: (TAKEABLE, State.SUBMITTED),
+    e.ChangeSubmitted: (TAKEABLE, State.CHECKING),
     e.ChangeQueued: (frozenset({State.SUBMITTED}), State.QUEUED),
     e.CandidateBuilt: (_QUEUED, State.TESTING),
     e.CandidateRedundant: (_QUEUED, State.TESTING),
@@ -99,7 +100,7 @@ class Bead:
     was last sent back; `slot` is that of the newest attempt, and
     `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs to
     end; `asked` are the words of the person who wanted that, or the pause. `by_hand`: its worker is
-    the author of a pull request; it never gets a slot or a workspace.
+    the author of a pull request, or of what was submitted; it never gets a slot or a workspace.
     """
 
     repo: RepoId
@@ -134,6 +135,11 @@ class Bead:
     def id(self) -> BeadId:
         """The bead's id."""
         return self.spec.id
+
+    @property
+    def is_submission(self) -> bool:
+        """Whether it is a commit that a person submitted."""
+        return self.by_hand and self.spec.kind == SUBMISSION
 
 
 def move(bead: Bead, event: e.Event, at_ms: int) -> None:

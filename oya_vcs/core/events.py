@@ -74,6 +74,7 @@ from oya_vcs.core.queueing import (
 )
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.submitted import SUBMITTED, ChangeResubmitted, ChangeSubmitted
 from oya_vcs.core.usage import UsageCounted
 from oya_vcs.core.wished import (
     BeadCancelled,
@@ -114,6 +115,8 @@ __all__ = [
     "ChangeOpened",
     "ChangeQueued",
     "ChangeRejected",
+    "ChangeResubmitted",
+    "ChangeSubmitted",
     "ChangeSuspected",
     "ChecksExpired",
     "ChecksFinished",
@@ -178,14 +181,15 @@ class RepoRegistered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeadAdded(Event):
-    """A bead was accepted. `key` is the execution key of its input. With `pull`, the number of a
-    pull request, its work is done by the author of that, and by no worker."""
+    """A bead was accepted. `key` is the execution key of its input. With `pull` (the number of a
+    pull request) or `author` its work is that person's, and no worker's."""
 
     repo: RepoId
     bead: BeadId
     key: Key
     spec: BeadSpec
     pull: int = 0
+    author: str = ""
 
     @property
     def unique(self) -> str:
@@ -238,8 +242,8 @@ class Requested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
-    """A decision: the effect that is open under `key` (one of `effects.STOPPABLE`) is to be ended
-    now, for `reason`. It is over when its outcome settles it, and not before."""
+    """A decision: the effect that is open under `key` (one of `effects.STOPPABLE`) is to be ended,
+    for `reason`. It is over when its outcome settles it, and not before."""
 
     bead: BeadId
     key: Key
@@ -272,8 +276,7 @@ class BeadBackedOff(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeadReworked(Event):
-    """A decision: the queue sends the bead back to a worker with `feedback`; its change request is
-    closed."""
+    """A decision: the queue sends the bead back with `feedback`; its change request is closed."""
 
     bead: BeadId
     change: ChangeId
@@ -320,8 +323,8 @@ class BeadFailed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received(Event):
     """Something came from outside under an id of its sender's (a webhook, a request), and was
-    taken: the facts that it brought are in the same transaction. `content` is a digest of a request
-    by which two uses of an id are told apart; empty for what needs no telling."""
+    taken: its facts are in the same transaction. `content` is a digest of a request by which two
+    uses of an id are told apart; empty for what needs no telling."""
 
     delivery: str
     content: str = ""
@@ -396,6 +399,7 @@ EVENTS: tuple[type[Event], ...] = (
     TreeClosed,
     *PULL_EVENTS,
     *OPERATION_EVENTS,
+    *SUBMITTED,
     Received,
     Ticked,
 )

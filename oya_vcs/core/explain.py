@@ -81,6 +81,8 @@ def _ready(world: World, bead: Bead) -> str:
         return f"Waits: {repo.queue.paused[0].lower()}{repo.queue.paused[1:]}"
     if rules is None:
         return f"Waits for a free worker slot ({len(repo.slots)} busy)."
+    if not repo.total:
+        return "Waits for a worker: oya.toml names none ([worker] command)."
     own = wanted_slot(bead, repo.total)
     if own is not None and bead.spec.sticky == "hard":
         holder = f" ({repo.slots[own]} has it)" if own in repo.slots else ""
@@ -112,6 +114,8 @@ def _chosen(bead: Bead) -> str:
 
 
 def _checking(world: World, bead: Bead) -> str:
+    if bead.by_hand:
+        return f"Its change request for {bead.commit} is being opened."
     return f"The result of attempt {bead.attempt} is being collected."
 
 
@@ -162,6 +166,8 @@ def _paused(world: World, bead: Bead) -> str:
 
 
 def _cancelled(world: World, bead: Bead) -> str:
+    if bead.is_submission:
+        return f"{first_line(bead.detail)} Submitted again it is taken up again."
     if bead.by_hand:
         return f"{first_line(bead.detail)} An approval of its pull request opens it again."
     return f"{first_line(bead.detail)} `oya-vcs bead retry {bead.id}` opens it again."

@@ -40,7 +40,8 @@ def take_in(world: World, repo: RepoId, spec: BeadSpec) -> Intake:
         message = f"Bead {spec.id} belongs to the repository {known.repo} in this home already."
         raise InputInvalid(message, "Give the bead another id, or use another --home.")
     if known.by_hand:
-        message = f"Bead {spec.id} is a pull request in this home already."
+        what = "a person's own commit" if known.is_submission else "a pull request"
+        message = f"Bead {spec.id} is {what} in this home already."
         raise InputInvalid(message, "Give the bead another id.")
     if known.key == key:
         return Intake(None)

@@ -208,6 +208,8 @@ def freed(action: Reschedule, at_ms: int, world: World) -> tuple[e.Event, ...]:
         return ()
     if bead.state is not State.TESTING or bead.change is None:
         reason = e.Reason.INTERRUPTED
+        if bead.by_hand:
+            return (e.BeadFailed(bead=bead.id, reason=reason, detail=action.why),)
         return (
             e.BeadBackedOff(
                 bead=bead.id, until_ms=at_ms, reason=reason, detail=action.why, counted=False

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from oya_vcs.core.ids import BeadId, Key, canonical_text, key_of_text
 
+SUBMISSION = "submission"
+"""The `kind` of a bead that is a person's own commit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeadSpec:

@@ -17,6 +17,8 @@ SUBJECT_MAX = 72
 """Characters of a commit's first line (git's own convention, as in its SubmittingPatches)."""
 TEXT_MAX = 8_000
 """Characters of a bead's description, and of its acceptance, that its change request shows."""
+BODY_MAX = 8_000
+"""Characters of a person's description that the message of its landing keeps."""
 MEANWHILE_MAX = 20
 """Landings that a worker is told of."""
 
@@ -50,6 +52,14 @@ def candidate_message(spec: BeadSpec, change: ChangeId, method: str = "merge") -
     bead = "" if method == "merge" else f"Oya-Bead: {spec.id}\n"
     line = neutral(f"Land {spec.id}: {subject_line(spec)}")
     return f"{line}\n\n{bead}Oya-Change: {change}\n"
+
+
+def submission_message(spec: BeadSpec, change: ChangeId) -> str:
+    """The message by which a person's own commit lands: the person's words, harmless."""
+    title = neutral(f"Land {spec.id}: {subject_line(spec)}")
+    body = neutral(spec.description)[:BODY_MAX].strip()
+    words = f"{title}\n\n{body}".strip()
+    return f"{words}\n\nOya-Bead: {spec.id}\nOya-Change: {change}\n"
 
 
 def conflict_feedback(bead: Bead, change: Change, recent: Sequence[Landing]) -> str:

@@ -96,6 +96,8 @@ def _pause(bead: Bead, wish: Wish) -> Verdict:
         return Verdict(bead.id)
     if bead.by_hand:
         refusal = f"Bead {bead.id} is a pull request, and no worker's: hold it there."
+        if bead.is_submission:
+            refusal = f"Bead {bead.id} is a person's own commit, and no worker's: cancel it."
         return Verdict(bead.id, refusal=refusal)
     if bead.state not in PAUSABLE or (bead.state is State.CHECKING and bead.commit is not None):
         refusal = (
@@ -117,6 +119,8 @@ def _resume(bead: Bead, wish: Wish) -> Verdict:
 def _retry(bead: Bead, wish: Wish) -> Verdict:
     if bead.by_hand:
         refusal = f"Bead {bead.id} is a pull request: whoever may approve it there says retry."
+        if bead.is_submission:
+            refusal = f"Bead {bead.id} is a person's own commit: submit it again."
         return Verdict(bead.id, refusal=refusal)
     if bead.state in (State.FAILED, State.CANCELLED):
         return Verdict(bead.id, e.BeadRetried(bead=bead.id, who=wish.who, why=wish.why))

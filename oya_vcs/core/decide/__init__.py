@@ -13,7 +13,7 @@ from itertools import chain
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.decide import attempts, changes, pulls, wishes, workspaces
+from oya_vcs.core.decide import attempts, changes, pulls, submissions, wishes, workspaces
 from oya_vcs.core.decide.attempts import schedule, set_back
 from oya_vcs.core.decide.changes import plan, queue_due_ms
 from oya_vcs.core.decide.decisions import Decisions, Rule
@@ -125,6 +125,7 @@ _RULES: Mapping[type[e.Event], Rule] = {
     **workspaces.RULES,
     **wishes.RULES,
     **pulls.RULES,
+    **submissions.RULES,
     e.ChangeOpened: _change_opened,
     e.EffectFailed: _effect_failed,
 }

@@ -136,9 +136,11 @@ def set_back(
 
     An interruption (our own crash or stop, or a pause) and a worker that asks to be tried later
     (exit 75) do not count; what they left is pinned and removed. What a failed attempt left is kept
-    for its author to look at.
+    for its author to look at. What a person submitted is for that person to submit again.
     """
-    if reason in _NOBODYS_FAULT:
+    if bead.by_hand:
+        yield e.BeadFailed(bead=bead.id, reason=reason, detail=detail)
+    elif reason in _NOBODYS_FAULT:
         yield from remove_workspaces(world, bead)
         yield _backed_off(bead, at_ms, reason, detail, counted=False)
     elif reason is e.Reason.WORKER_DEFERRED and bead.deferrals < policy.deferrals_max:

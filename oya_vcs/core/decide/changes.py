@@ -23,6 +23,7 @@ from oya_vcs.core.texts import (
     conflict_feedback,
     left_feedback,
     pull_feedback,
+    submission_message,
 )
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
@@ -295,11 +296,17 @@ def _change_opened(world: World, fact: e.ChangeOpened, at_ms: int, policy: Polic
         head=fact.head,
         tree=bead.tree,
         target=world.repos[bead.repo].target,
-        message=candidate_message(bead.spec, change.id, policy.merge.method),
+        message=_message(bead, change, policy),
         priority=bead.spec.priority,
         after=tuple(_open_changes(world, bead)),
         approved=policy.merge.approval == "auto" and not _held(world, bead),
     )
+
+
+def _message(bead: Bead, change: Change, policy: Policy) -> str:
+    if bead.is_submission:
+        return submission_message(bead.spec, change.id)
+    return candidate_message(bead.spec, change.id, policy.merge.method)
 
 
 def _held(world: World, bead: Bead) -> bool:

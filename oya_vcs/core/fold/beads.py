@@ -45,7 +45,7 @@ def _bead_added(world: World, event: e.BeadAdded) -> None:
         key=event.key,
         state=State.PENDING,
         since_ms=world.now_ms,
-        by_hand=bool(event.pull),
+        by_hand=bool(event.pull or event.author),
     )
     world.graph.add(event.bead, event.spec.needs)
     promote(world, event.bead)

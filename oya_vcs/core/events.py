@@ -58,6 +58,7 @@ from oya_vcs.core.queueing import (
     ChangeAmended,
     ChangeApproved,
     ChangeClosed,
+    ChangeHeld,
     ChangeJoined,
     ChangeQueued,
     ChangeRejected,
@@ -291,17 +292,6 @@ class FoundLanded(Event):
     bead: BeadId
     change: ChangeId
     commit: CommitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeHeld(Event):
-    """A decision: the world refused a step of this change in the queue. It waits, and holds up no
-    other, until the next run looks again; its result is kept."""
-
-    bead: BeadId
-    change: ChangeId
-    reason: Reason
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,3 +200,14 @@ class TreeClosed(Event):
     by: str
     above: int | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeHeld(Event):
+    """A decision: the world refused a step of this change in the queue. It waits, and holds up no
+    other, until the next run looks again; its result is kept."""
+
+    bead: BeadId
+    change: ChangeId
+    reason: Reason
+    detail: str

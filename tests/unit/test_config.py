@@ -134,33 +134,36 @@ EVERY_GITHUB_KEY = {
 }
 
 
+EVERY_WORKER_KEY = {
+    "kind": "acp",
+    "preset": "codex",
+    "permissions": ("edit", "all"),
+    "home": "private",
+    "command": ("./agent.sh", "-x"),
+    "slots": 8,
+    "attempts_max": 5,
+    "wall_ms_max": 60_000,
+    "lease_ms": 0,
+    "stop_ms": 1,
+    "output_bytes_max": 10,
+    "rss_bytes_max": 11,
+    "processes_max": 0,
+    "env": ("API_KEY",),
+    "sandbox": "bwrap",
+    "network": "none",
+    "reads": ("~/.local/bin",),
+    "writes": ("/var/cache/agent",),
+    "backoff_ms": 7,
+}
+
+
 def test_every_documented_key_is_taken() -> None:
     """The configuration block of the public interface, with other values than the defaults."""
     found = read(EVERY_KEY)
     assert asdict(found) == {
         "repo": {"target": "trunk", "remote": "origin", "forge": "local"},
         "checks": {"test": "pytest -q", "lint-all_2": "ruff check ."},
-        "worker": {
-            "kind": "acp",
-            "preset": "codex",
-            "permissions": ("edit", "all"),
-            "home": "private",
-            "command": ("./agent.sh", "-x"),
-            "slots": 8,
-            "attempts_max": 5,
-            "wall_ms_max": 60_000,
-            "lease_ms": 0,
-            "stop_ms": 1,
-            "output_bytes_max": 10,
-            "rss_bytes_max": 11,
-            "processes_max": 0,
-            "env": ("API_KEY",),
-            "sandbox": "bwrap",
-            "network": "none",
-            "reads": ("~/.local/bin",),
-            "writes": ("/var/cache/agent",),
-            "backoff_ms": 7,
-        },
+        "worker": EVERY_WORKER_KEY,
         "queue": {
             "strategy": "round_robin",
             "age_ms": 8,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
 
@@ -64,7 +65,7 @@ class Oya:
     """What the adapter is made of, with a clock on which waiting takes no time."""
 
     def __init__(self, hub: Hub) -> None:
-        self.clock = ManualClock()
+        self.clock = ManualClock(hub.github.clock.now_ms())
         self.wire = Wire(hub.url, self.clock)
         repo = hub.repo.full_name
         key = hub.private_key
@@ -226,6 +227,15 @@ async def test_an_ended_token_is_renewed_once(hub: Hub, oya: Oya) -> None:
     hub.faults.on("GET /repos/{owner}/{repo}", Fault.UNAUTHORISED)
     assert (await oya.api.get(oya.api.here("")))["full_name"] == hub.repo.full_name
     assert await oya.api.token() != first
+
+
+async def test_what_proves_the_app_goes_by_the_clock(hub: Hub, oya: Oya) -> None:
+    """The one that is handed in, not the machine's: for nine minutes from now, and a minute back
+    for a GitHub whose clock is behind."""
+    await oya.clock.sleep(3_600_000)
+    now_s = oya.clock.now_ms() // 1_000
+    said = jwt.decode(oya.app.jwt(), options={"verify_signature": False})
+    assert said == {"iat": now_s - 60, "exp": now_s + 540, "iss": str(hub.app.id)}
 
 
 async def test_what_did_not_change_costs_nothing(hub: Hub, oya: Oya) -> None:

@@ -80,10 +80,15 @@ def test_odd_headers_hold_nobody_up_for_ever(said: str) -> None:
 def test_writes_may_come_in_a_burst_and_then_one_a_second() -> None:
     """The first WRITES_MAX wait for nothing; the next ones a second each; a pause earns them
     back."""
-    pace = Pace()
-    waited = [pace.book_write(NOW) for _ in range(WRITES_MAX + 3)]
-    assert waited == [0] * WRITES_MAX + [1_000, 2_000, 3_000]
-    assert pace.book_write(NOW + 60_000) == 0
+    pace, now_ms, waited = Pace(), NOW, list[int]()
+    for _ in range(WRITES_MAX + 3):
+        waited.append(pace.write_left_ms(now_ms))
+        now_ms += waited[-1]
+        pace.book_write(now_ms)
+    assert waited == [0] * WRITES_MAX + [1_000] * 3
+    assert pace.write_left_ms(now_ms + 60_000) == 0
+    pace.heard(403, {"retry-after": "30"}, b"", now_ms + 60_000)
+    assert pace.write_left_ms(now_ms + 60_000) == 30_000
 
 
 @pytest.mark.parametrize(
@@ -152,3 +157,12 @@ def test_a_plain_refusal_is_no_limit() -> None:
     assert not is_limited(403, {}, b'{"message": "Forbidden"}')
     assert not is_limited(401, {"retry-after": "5"}, b"")
     assert is_limited(403, {}, b"abuse detection mechanism")
+
+
+def test_what_is_left_of_the_hour_is_known() -> None:
+    """As the newest answer says it; nothing is made of what is no number."""
+    pace = Pace()
+    assert pace.remaining is None
+    for said in ("4999", "soon", ""):
+        pace.heard(200, {"x-ratelimit-remaining": said}, b"", NOW)
+        assert pace.remaining == 4_999

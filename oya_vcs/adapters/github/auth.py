@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import jwt
-from gidgethub import apps
 
 from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.adapters.github.wire import Wire
@@ -20,6 +19,10 @@ from oya_vcs.ports import Clock
 
 RENEW_MS = 300_000
 """A token is renewed so long before its end: longer than a request, or a push, takes."""
+JWT_S = 600
+"""How long proof that we are the App may hold: GitHub takes none that holds longer."""
+JWT_EARLY_S = 60
+"""It begins so long ago, as GitHub advises: its clock may be behind ours."""
 DELIVERIES_MAX = 100
 """Webhooks that are looked back at: a page of GitHub's."""
 
@@ -77,8 +80,10 @@ class App:
             ) from error
 
     def jwt(self) -> str:
-        """What proves for ten minutes that we are the App."""
-        return apps.get_jwt(app_id=str(self._app_id), private_key=self._key)
+        """What proves for nine minutes, by our clock, that we are the App."""
+        issued_s = self._clock.now_ms() // 1_000 - JWT_EARLY_S
+        said = {"iat": issued_s, "exp": issued_s + JWT_S, "iss": str(self._app_id)}
+        return jwt.encode(said, self._key, algorithm="RS256")
 
     async def token(self) -> str:
         """The installation's token, renewed before it ends; whoever comes meanwhile waits."""

@@ -36,11 +36,16 @@ class Pace:
         """How long nobody may ask anything."""
         return max(0, self._until_ms - now_ms)
 
-    def book_write(self, now_ms: int) -> int:
-        """How long the next request that changes something has to wait; it is counted."""
-        earliest = now_ms - (WRITES_MAX - 1) * WRITE_MS
-        self._writes_ms = max(self._writes_ms + WRITE_MS, earliest)
-        return max(0, self._writes_ms - now_ms)
+    def write_left_ms(self, now_ms: int) -> int:
+        """How long nobody may change anything."""
+        return max(self.left_ms(now_ms), self._next_ms(now_ms) - now_ms)
+
+    def book_write(self, now_ms: int) -> None:
+        """Something is changed now: it is counted."""
+        self._writes_ms = self._next_ms(now_ms)
+
+    def _next_ms(self, now_ms: int) -> int:
+        return max(self._writes_ms + WRITE_MS, now_ms - (WRITES_MAX - 1) * WRITE_MS)
 
     def heard(self, status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> bool:
         """Take in an answer; returns whether it was refused by a limit, so that asking the same

@@ -1,5 +1,5 @@
-"""Requests to GitHub's API over HTTP: one at a time goes out as its limits allow, and its answer is
-read.
+"""Requests to GitHub's API over HTTP: each goes out as its limits allow, what changes something one
+at a time and the most urgent first (`turns.py`), and its answer is read.
 
 Knows httpx and nothing of repositories. What gets us in is handed to it with each request, stands
 in a header, and in no message.
@@ -8,7 +8,8 @@ in a header, and in no message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -18,6 +19,7 @@ from gidgethub import sansio
 
 from oya_vcs.adapters.github.limits import Pace
 from oya_vcs.adapters.github.outcomes import Reply, no_answer, read_answer
+from oya_vcs.adapters.github.turns import Turn, Turns, turn_of
 from oya_vcs.ports import Clock
 
 REQUESTER = "oya-vcs"
@@ -50,7 +52,9 @@ class Wire:
         self._clock = clock
         self._http = httpx.AsyncClient(timeout=ANSWER_S_MAX, transport=transport)
         self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
-        self._writing = asyncio.Lock()
+        self._turns = Turns()
+        self._waiting: dict[Turn, asyncio.Event] = {}
+        self._writer: Turn | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,11 +118,44 @@ class Wire:
     ) -> httpx.Response:
         if method in READS:
             return await self._now(method, url, headers, content, what)
-        # GitHub asks that what changes something is asked one after the other.
-        async with self._writing:
-            if (wait_ms := self.pace.book_write(self._clock.now_ms())) > 0:
-                await self._clock.sleep(wait_ms)
+        async with self._writing(turn_of(method, url)):
             return await self._now(method, url, headers, content, what)
+
+    @asynccontextmanager
+    async def _writing(self, turn: Turn) -> AsyncIterator[None]:
+        """A turn to change something: GitHub asks that this is done one after the other, and not
+        too fast. Whose turn it is is decided when one may be had, and not before."""
+        woken = self._waiting[turn] = asyncio.Event()
+        self._turns.join(turn)
+        self._wake()
+        try:
+            await self._may_write(turn, woken)
+            yield
+        finally:
+            if self._writer is turn:
+                self._writer = None
+            self._turns.leave(turn)
+            del self._waiting[turn]
+            self._wake()
+
+    async def _may_write(self, turn: Turn, woken: asyncio.Event) -> None:
+        while True:
+            now_ms = self._clock.now_ms()
+            if self._writer is not None or self._turns.first() is not turn:
+                woken.clear()
+                await woken.wait()
+            elif (left_ms := self.pace.write_left_ms(now_ms)) > 0:
+                await self._clock.sleep(left_ms)
+            else:
+                self.pace.book_write(now_ms)
+                self._turns.go(turn)
+                self._writer = turn
+                return
+
+    def _wake(self) -> None:
+        """Have whoever is next look whether it may."""
+        if self._writer is None and (first := self._turns.first()) is not None:
+            self._waiting[first].set()
 
     async def _now(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes, what: str

@@ -9,7 +9,7 @@ what follows from anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,9 @@ OFFER_S_MAX = 8.0
 """Seconds that a delivery may wait for the disk; GitHub gives up after ten and never sends it
 again by itself. What is recorded later is recorded all the same."""
 LONG_BYTES = 32_768
-"""Bodies from here on are read in a thread: hostile Markdown of GitHub's greatest length takes a
-second, one that fits in here a tenth of that."""
+"""Bodies from here on are proved and read in a thread: hostile Markdown of GitHub's greatest length
+takes a second, one that fits in here a tenth of that; and anybody may have 10 MiB be tried with the
+secret of every repository."""
 
 Offer = Callable[[Sequence[Event], str], Awaitable[None]]
 """Takes the facts of a delivery, and its id with the sender's name before it; returns when they are
@@ -87,7 +88,11 @@ class Reception:
 
         One that tells no fact leaves no row: it is as good as one that was lost.
         """
-        proven = self._proven(envelope, body)
+        secrets = {desk.secret for desk in self._desks.values()}
+        if len(body) < LONG_BYTES:
+            proven = _proven(envelope, body, secrets)
+        else:
+            proven = await asyncio.to_thread(_proven, envelope, body, secrets)
         if not proven:
             return FORGED
         payload = read_payload(body)
@@ -110,12 +115,6 @@ class Reception:
                 desk.wake(hint)
         return None
 
-    def _proven(self, envelope: Envelope, body: bytes) -> set[bytes]:
-        """The secrets that the body was signed with. Every one is tried, whatever the others say:
-        how long that takes tells nothing of them."""
-        secrets = {desk.secret for desk in self._desks.values()}
-        return {secret for secret in secrets if is_signed(envelope, body, secret)}
-
     def _about(self, payload: Mapping[str, object], proven: set[bytes]) -> Sequence[Desk] | Refusal:
         """The desks that a payload is for: those of its repository, or of all where it names none,
         as far as it was signed with their secret. One repository's secret does not speak for
@@ -126,6 +125,12 @@ class Reception:
             desks = [desk for desk in desks if desk.name.lower() == name]
         signed = [desk for desk in desks if desk.secret in proven]
         return FORGED if desks and not signed else signed
+
+
+def _proven(envelope: Envelope, body: bytes, secrets: Collection[bytes]) -> set[bytes]:
+    """The secrets that the body was signed with. Every one is tried, whatever the others say: how
+    long that takes tells nothing of them."""
+    return {secret for secret in secrets if is_signed(envelope, body, secret)}
 
 
 async def _news(desk: Desk, event: str, payload: Mapping[str, object], length: int) -> News:

@@ -95,7 +95,7 @@ class Hubs:
         if entry.task.cancelled():
             raise WorldFailed("Nobody was asked: the daemon was starting again.", retryable=True)
         if (error := entry.task.exception()) is not None:
-            raise _as_ours(error) from error
+            raise _as_ours(error)
         served, hub = entry.task.result()
         await self._move_in(plan, hub, door)
         return served

@@ -21,10 +21,10 @@ from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import find_tools, provision
 from oya_vcs.bootstrap import find_plan
 from oya_vcs.cli.asking import ask
+from oya_vcs.cli.connections import connections
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.config import (
-    Home,
     WorkerConfig,
     environment,
     load,
@@ -129,24 +129,9 @@ def _home(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("ok", f"process {pid} works on {root} and takes no commands")
     else:
         yield Finding("ok", f"process {pid} works on {root}, oya-vcs {about['version']}")
-        yield from _connections(home_of(arguments))
-
-
-def _connections(home: Home) -> Iterator[Finding]:
-    """What the running daemon hears of the world, and how."""
-    web, hubs = ask(home, "web"), ask(home, "github")
-    if web["address"]:
-        yield Finding("ok", f"webhooks come in at {web['address']}/github/webhook")
-    elif web["error"]:
-        yield Finding("warning", web["error"])
-    for one in hubs:
-        if one["error"]:
-            yield Finding("warning", f"{one['name']} on GitHub: {one['error']}")
-        elif not one["webhooks"]:
-            what = f"{one['name']} on GitHub: no webhooks, asked every {one['poll_ms'] / 1_000:g} s"
-            yield Finding("ok", what)
-        else:
-            yield Finding("ok", f"{one['name']} on GitHub: webhooks are taken")
+        web, github = (ask(home_of(arguments), what) for what in ("web", "github"))
+        for one in connections(web, github, SystemClock().now_ms()):
+            yield Finding(one.grade, one.words)
 
 
 def _disk(arguments: argparse.Namespace) -> Iterator[Finding]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.asking import ask
+from oya_vcs.cli.connections import connections
 from oya_vcs.cli.daemon import repository_lines
-from oya_vcs.cli.output import Output, duration
+from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.cli.running import clocks_of
@@ -43,7 +44,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     lines = [
         f"Home {home.root}: "
         + (f"process {pid} works on it." if pid else "no daemon works on it now."),
-        *(web_lines(daemon["web"], daemon["github"]) if daemon else ()),
+        *(_heard(daemon) if daemon else ()),
         *repository_lines(daemon["repos"] if daemon else ()),
         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No beads yet.",
     ]
@@ -119,26 +120,10 @@ def _daemon(home: Home) -> dict[str, Any] | None:
         return None
 
 
-def web_lines(web: Mapping[str, Any], github: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where a daemon is to be found on the web, and how it hears of GitHub, a line each."""
-    lines = []
-    if web["address"]:
-        lines.append(f"  Webhooks and {web['address']}/api/health are served.")
-    elif web["error"]:
-        lines.append(f"  Nothing is served: {web['error']}")
+def _heard(daemon: Mapping[str, Any]) -> list[str]:
     now_ms = SystemClock().now_ms()
-    for one in github:
-        asked = (
-            duration(max(0, now_ms - one["polled_ms"])) + " ago" if one["polled_ms"] else "never"
-        )
-        heard = "webhooks are taken" if one["webhooks"] else "no webhooks are taken"
-        left = one["requests_left"]
-        lines.append(
-            f"  {one['name']} on GitHub: {heard}; last asked {asked}"
-            + (f"; {left} requests are left this hour" if left is not None else "")
-            + (f". The newest poll failed: {one['error']}" if one["error"] else ".")
-        )
-    return lines
+    heard = connections(daemon["web"], daemon["github"], now_ms)
+    return [f"  {one.words}" for one in heard]
 
 
 def _ends(chain: Sequence[str]) -> str:

@@ -192,6 +192,8 @@ async def test_who_is_not_let_in_stands_aside_and_is_tried_again(
         hub_one.suspends()
         foreign = await hub_two.ann.commits({}, on=None, message="A home", repo=hub_two.repo)
         await hub_two.repo.bare.run("update-ref", CLAIM, foreign)
+        copy = replace(two, folder=tmp_path / "copy")
+        await asyncio.to_thread(shutil.copytree, two.root, copy.root, symlinks=True)
         for project in (shire.local, one, two):
             await shire.oya("init", str(project.root))
         rows = {row["path"]: row for row in (await shire.oya("up"))["repos"]}
@@ -205,6 +207,11 @@ async def test_who_is_not_let_in_stands_aside_and_is_tried_again(
         shire.hooked(hub_one, "HOOK_ONE")
         await shire.until(lambda: shire.serves(two))
         await shire.until(lambda: shire.landed("b1"))
+        await shire.oya("init", str(copy.root))
+        assert "is worked on from another clone" in (await shire.row(copy))["error"]
+        said = (await asyncio.to_thread(shire.local.oya, "doctor")).out
+        assert f"served at http://{shire.address}, webhooks at /github/webhook" in said
+        assert said.count("GitHub for acme/widget was asked ") == 2
 
         hub_one.suspends()
         await shire.until(lambda: shire.is_aside(one))

@@ -19,7 +19,7 @@ from oya_vcs.bootstrap.running import Frame, parts_of, planted, taken
 from oya_vcs.bootstrap.serving import Workshop
 from oya_vcs.bootstrap.trackers import Trackers
 from oya_vcs.bootstrap.web import WebServer
-from oya_vcs.config import Home, environment, load, user_config
+from oya_vcs.config import Config, Home, environment, load, user_config
 from oya_vcs.config.secrets import secret_values
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.spec import BeadSpec
@@ -68,7 +68,7 @@ async def open_home(
     configuration is wrong.
     """
     environ = environment()
-    user = load(config_file or user_config(), None, "", environ, {})
+    user = await asyncio.to_thread(_users, config_file, environ)
     shop = Workshop(home, Hidden(secret_values(environ, user.worker.env)))
     roster = Roster()
     web, held = WebServer(user.web.listen, say=say), AsyncExitStack()
@@ -105,6 +105,11 @@ async def open_home(
         gateway += children
         async with held, planted(frame, parts_of(frame)) as tree:
             yield House(tree, keeper, web, stop)
+
+
+def _users(config_file: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration of the user, whatever repositories say."""
+    return load(config_file or user_config(), None, "", environ, {})
 
 
 def _answers(door: Door, keeper: Keeper, stop: asyncio.Event) -> dict[str, Answer]:

@@ -385,13 +385,33 @@ async def test_the_poller_finds_what_no_webhook_told(hub: Hub, oya: Oya) -> None
     await poller.look()
     assert {type(one) for one in oya.told} == {PullSeen, CommentSeen, e.ReviewSeen}
     assert [one.number for one in oya.told if isinstance(one, PullSeen)] == [pull.number]
-    assert sum(isinstance(one, CommentSeen) for one in oya.told) == 1
+    said = [one for one in oya.told if isinstance(one, CommentSeen)]
+    assert [one.comment.partition("-")[0] for one in said] == ["pullrequestreview", "issuecomment"]
     oya.told.clear()
     head = await hub.alice.pushes(pull, {"a.txt": "B"})
     hub.alice.closes(pull)
     await poller.look()
     seen = [one for one in oya.told if isinstance(one, PullSeen)]
     assert [(one.head, one.state) for one in seen] == [(head, "closed")]
+
+
+async def test_lost_webhooks_are_sent_again_as_far_as_they_are_ours(hub: Hub, oya: Oya) -> None:
+    """Each once: those about this repository, and the App's own here; none of another repository of
+    the same App, nor of another owner's installation."""
+    hub.hooks.url = "http://127.0.0.1:1/nobody"
+    hook = {"id": 1, "type": "App", "app_id": hub.app.id, "active": True, "events": []}
+    known = {"zen": "Go.", "hook_id": 1, "hook": hook | {"config": {"content_type": "json"}}}
+    ours, here = hub.installation.id, hub.repo.id
+    for installation, repository in ((ours, here), (ours, None), (ours, here + 1), (1, None)):
+        hub.hooks.emit("ping", "", known, installation, repository)
+    await hub.settled()
+    lost = hub.hooks.log[-4:]
+    poller = oya.poller()
+    for _ in range(2):
+        await poller.look()
+        await hub.settled()
+    again = [one.guid for one in hub.hooks.log if one.redelivery]
+    assert sorted(again) == sorted(one.guid for one in lost[:2])
 
 
 async def test_the_first_look_finds_every_open_pull_request(hub: Hub, oya: Oya) -> None:

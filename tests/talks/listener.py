@@ -75,6 +75,10 @@ class Clone:
         """Have GitHub where this model of it is."""
         await self._jj("-R", str(self.root), "git", "remote", "set-url", "origin", hub.git_url)
 
+    async def fetches(self) -> None:
+        """Have here what is there."""
+        await self._jj("-R", str(self.root), "--ignore-working-copy", "git", "fetch")
+
     async def _jj(self, *args: str) -> None:
         process = await asyncio.create_subprocess_exec(
             *(str(self.tools.jj), "--quiet", "--no-pager", *args),

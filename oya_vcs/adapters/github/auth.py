@@ -7,8 +7,9 @@ in memory only, and are of any length. Knows of the API only what an App asks fo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jwt
 
@@ -52,6 +53,20 @@ class UserToken:
     def refused(self, token: str) -> bool:
         """There is no other."""
         return False
+
+
+class Undelivered(NamedTuple):
+    """A webhook that nobody took: its number, and those of the repository and the installation that
+    it is about, 0 for none."""
+
+    id: int
+    repository: int
+    installation: int
+
+
+def _undelivered(row: Mapping[str, Any]) -> Undelivered:
+    about = (int(row.get(name) or 0) for name in ("repository_id", "installation_id"))
+    return Undelivered(int(row["id"]), *about)
 
 
 class App:
@@ -107,9 +122,9 @@ class App:
         """Its installation on the repository: what it was given there. Raises GithubFailed."""
         return await self._as_app("GET", f"/repos/{self._repo}/installation")
 
-    async def failed_deliveries(self) -> list[int]:
-        """Webhooks of late that nobody took, and that were not taken later either. Raises
-        GithubFailed."""
+    async def failed_deliveries(self) -> list[Undelivered]:
+        """Webhooks of late that nobody took, and that were not taken later either: of all of the
+        App's, wherever it is installed. Raises GithubFailed."""
         try:
             rows = await self._as_app("GET", f"/app/hook/deliveries?per_page={DELIVERIES_MAX}")
         except GithubFailed as error:
@@ -117,8 +132,8 @@ class App:
                 return []
             raise
         taken = {row["guid"] for row in rows if row["status"] == "OK"}
-        failed = {row["guid"]: int(row["id"]) for row in rows if row["guid"] not in taken}
-        return sorted(failed.values())
+        failed = {row["guid"]: row for row in rows if row["guid"] not in taken}
+        return sorted(map(_undelivered, failed.values()))
 
     async def redeliver(self, delivery: int) -> None:
         """Have a webhook sent again. Raises GithubFailed."""

@@ -168,15 +168,21 @@ class Poller:
         return found
 
     async def _redeliver(self, app: App) -> None:
-        """Have deliveries that failed sent again, each once. A webhook that nobody configured has
-        none."""
+        """Have deliveries that failed sent again, each once: those about this repository, or this
+        installation as a whole. A webhook that nobody configured has none."""
         for one in await app.failed_deliveries():
-            if one in self._resent:
+            if one.id in self._resent:
                 continue
             if len(self._resent) >= TOLD_MAX:
                 del self._resent[next(iter(self._resent))]
-            self._resent[one] = None
-            await app.redeliver(one)
+            self._resent[one.id] = None
+            here = one.repository in {0, await self._number()}
+            if here and one.installation in {0, app.installed}:
+                await app.redeliver(one.id)
+
+    async def _number(self) -> int:
+        """That of the repository: its name may change."""
+        return int((await self._api.get(self._api.here("")))["id"])
 
     async def _sweep(self) -> None:
         """Remove branches of candidates that no change needs. One goes when two looks have found it

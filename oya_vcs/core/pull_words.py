@@ -112,15 +112,14 @@ def status(world: World, pull: Pull, bead: Bead) -> TellStatus | None:
         length=len(queue.members),
         priority=priority,
         candidate=candidate,
-        log=bead.detail[-LOG_MAX:] if state in _TOLD_WHY and _of_checks(bead) else "",
+        log=_log(bead) if state in {"failed", "rework"} else "",
     )
 
 
-_TOLD_WHY = frozenset({"failed", "rework"})
-
-
-def _of_checks(bead: Bead) -> bool:
-    return bead.reason in {Reason.CHECK_FAILED, Reason.CHECK_TIMEOUT}
+def _log(bead: Bead) -> str:
+    """What its checks said, where they said more than the sentence does."""
+    failed = bead.reason in {Reason.CHECK_FAILED, Reason.CHECK_TIMEOUT}
+    return bead.detail[-LOG_MAX:] if failed and "\n" in bead.detail.strip() else ""
 
 
 def _where(world: World, pull: Pull, bead: Bead, change: Change | None) -> tuple[str, str]:

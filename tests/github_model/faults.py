@@ -21,6 +21,8 @@ class Fault(StrEnum):
     UNAUTHORISED = "401, as for a token that has ended"
     CONFLICT = "409, which is over as soon as it is asked again"
     NOT_YET = "409 that says not authorised, which is over as soon as it is asked again"
+    UNKNOWN_FIELD = "200 of GraphQL that does not know the mutation, as of an older server"
+    BROKEN = "200 of GraphQL whose body says that something went wrong; nothing is done"
 
 
 ALWAYS = 1 << 30

@@ -224,12 +224,26 @@ def _instead(planned: Planned) -> web.Response | None:
     if planned.fault is Fault.NOT_YET:
         said = {"message": "You are not authorized to push to this branch"}
         return web.json_response(said, status=409)
+    if planned.fault in _GRAPHQL:
+        return web.json_response({"data": None, "errors": [_GRAPHQL[planned.fault]]})
     if planned.fault is Fault.PRIMARY:
         headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "5000"}
         headers["X-RateLimit-Reset"] = str(planned.value)
         said = {"message": "API rate limit exceeded."}
         return web.json_response(said, status=403, headers=headers)
     return None
+
+
+_GRAPHQL = {
+    Fault.UNKNOWN_FIELD: {
+        "message": "Field 'updateRefs' doesn't exist on type 'Mutation'",
+        "extensions": {"code": "undefinedField", "typeName": "Mutation"},
+    },
+    Fault.BROKEN: {
+        "type": "INTERNAL",
+        "message": "Something went wrong while executing your query.",
+    },
+}
 
 
 def _secondary(wait_s: int) -> web.Response:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oya_vcs.errors import Locked
 from tests.github_model.conversation import Hub
-from tests.github_model.faults import Fault
+from tests.github_model.faults import ALWAYS, Fault
 from tests.github_model.tiny_ci import Way as Ci
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import ONE_WAY, Listener, Way
 
 COMMENT = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments"
+LABELS = "POST /repos/{owner}/{repo}/issues/{issue_number}/labels"
 GRAPHQL = "POST /graphql"
+MAIN = "/git/refs/heads/main"
 
 
 @pytest.mark.parametrize("fault", [Fault.FAIL_AFTER, Fault.DROP_AFTER])
@@ -47,6 +51,100 @@ async def test_a_comment_that_cannot_be_written_holds_up_no_landing(
         await oya.until(lambda: pull.merged)
         await oya.until(lambda: "landed" in oya.status(pull))
         await oya.until(lambda: len(oya.answers(pull)) == 1)
+
+
+@ONE_WAY
+@pytest.mark.chaos
+async def test_a_secondary_limit_is_waited_for_by_all_and_nothing_is_said_twice(
+    oya: Listener, hub: Hub
+) -> None:
+    """While many comments are written GitHub refuses some with the time to wait: everything lands,
+    and each answer and status is there once."""
+    hub.faults.on(COMMENT, Fault.SECONDARY, skip=2, times=2, value=1)
+    hub.faults.on(LABELS, Fault.SECONDARY, skip=1, value=1)
+    async with oya.listens():
+        pulls = [await hub.alice.opens({f"{one}.txt": one}) for one in "abcd"]
+        oya.later()
+        for pull in pulls:
+            hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: all(pull.merged for pull in pulls))
+        for pull in pulls:
+            await oya.until(lambda pull=pull: "landed" in oya.status(pull) and oya.answers(pull))
+        assert [len(oya.answers(pull)) for pull in pulls] == [1, 1, 1, 1]
+        assert len(hub.faults.happened) == 3
+
+
+@pytest.mark.parametrize("fault", [Fault.UNKNOWN_FIELD, Fault.BROKEN])
+@ONE_WAY
+@pytest.mark.chaos
+async def test_a_target_that_graphql_does_not_move_is_moved_all_the_same(
+    oya: Listener, hub: Hub, fault: Fault
+) -> None:
+    """A server without `updateRefs` is asked by PATCH, forwards only; one that breaks is looked at,
+    and asked again. Once each, and the tree is the tested one."""
+    times = ALWAYS if fault is Fault.UNKNOWN_FIELD else 1
+    hub.faults.on(GRAPHQL, fault, times=times)
+    async with oya.listens():
+        first = await hub.target()
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: pull.merged)
+        landed = await hub.repo.bare.commit(await hub.target())
+        assert landed.parents == (first, pull.head_sha)
+        assert hub.ci.built == [landed.sha]
+        patched = [
+            one for one in hub.server.requests if one[0].startswith("PATCH") and MAIN in one[1]
+        ]
+        assert len(patched) == (fault is Fault.UNKNOWN_FIELD)
+
+
+@ONE_WAY
+@pytest.mark.chaos
+async def test_a_target_that_only_takes_pull_requests_says_so(oya: Listener, hub: Hub) -> None:
+    """What passed waits with GitHub's own words; where the rule lets us through, `retry` lands
+    it."""
+    hub.repo.rules.clear()
+    rule = hub.protects(checks=("test",), pull_request=True, ruleset=True)
+    async with oya.listens():
+        first = await hub.target()
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        said = hub.bob.comments(pull, "@oya r+")
+        await oya.hears(said, "Approved")
+        await oya.until(lambda: "Changes must be made through a pull request" in oya.status(pull))
+        assert await hub.target() == first
+        hub.repo.rules[:] = [replace(rule, bypass=frozenset({"oya[bot]"}))]
+        oya.later()
+        hub.bob.comments(pull, "@oya retry")
+        await oya.until(lambda: pull.merged)
+
+
+@pytest.mark.parametrize("way", [Way.POLLING], ids=["polling"])
+@pytest.mark.chaos
+async def test_branches_that_a_kill_left_are_removed_and_nobody_elses(
+    oya: Listener, hub: Hub
+) -> None:
+    """Candidates of ours that no change needs go; those of another home and of people stay."""
+    sha = await hub.target()
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: pull.merged)
+    pushed = [one[1] for one in hub.server.requests if "matching-refs" in one[0]]
+    folder = next(one for one in pushed if "oya/queue/" in one).rpartition("heads/")[2]
+    tag = folder.split("/")[2]
+    left, others = f"oya/queue/{tag}/gone.1/{sha[:16]}", ("oya/queue/zzzzzz/a.1/1", "oya/mine")
+    for branch in (left, *others):
+        await hub.ann.moves(branch, sha)
+    async with oya.listens():
+
+        async def gone() -> bool:
+            return f"refs/heads/{left}" not in await hub.repo.bare.refs()
+
+        await oya.until(gone)
+    assert {f"refs/heads/{one}" for one in others} <= set(await hub.repo.bare.refs())
 
 
 @ONE_WAY

@@ -135,3 +135,72 @@ async def test_the_target_is_deleted_and_comes_back(oya: Listener, hub: Hub) -> 
         oya.later()
         hub.bob.comments(pull, "@oya r+")
         await oya.until(lambda: pull.merged)
+
+
+@ONE_WAY
+@pytest.mark.chaos
+async def test_what_is_forced_in_its_place_while_it_is_tested_does_not_land(
+    oya: Listener, hub: Hub
+) -> None:
+    """Another history of the branch, within the second of the approval: the approved commit lands
+    or nothing does."""
+    hub.ci.way = Ci.HELD
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        old = pull.head_sha
+        oya.later()
+        hub.bob.comments(pull, f"@oya r+ {old}")
+        await oya.until(hub.ci.waiting)
+        new = await hub.alice.pushes(pull, {"evil.txt": "evil"}, force=True)
+        await oya.until(lambda: [one for one in oya.answers(pull) if "No longer" in one])
+        hub.ci.way = Ci.GREEN
+        await oya.passes_all()
+        await oya.until(lambda: "waiting" in oya.status(pull))
+        assert set(await hub.files()) == {"README"}
+        oya.later()
+        hub.bob.comments(pull, f"@oya r+ {new}")
+        await oya.until(lambda: pull.merged)
+
+
+@pytest.mark.chaos
+async def test_a_fork_that_is_deleted_stops_nobody(oya: Listener, hub: Hub) -> None:
+    """What was approved before lands from the commits that GitHub keeps; the next one, too."""
+    hub.ci.way = Ci.HELD
+    async with oya.listens():
+        pull = await hub.mallory.opens({"a.txt": "A"}, fork=True)
+        other = await hub.alice.opens({"b.txt": "B"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(hub.ci.waiting)
+        hub.mallory.deletes_fork()
+        hub.bob.comments(other, "@oya r+")
+        hub.ci.way = Ci.GREEN
+        await oya.passes_all()
+        await oya.until(lambda: pull.merged and other.merged)
+        assert {"a.txt", "b.txt"} <= set(await hub.files())
+
+
+@pytest.mark.chaos
+async def test_what_is_closed_and_opened_again_has_to_be_approved_again(
+    oya: Listener, hub: Hub
+) -> None:
+    """It left with its approval; nothing of that comes back by itself."""
+    hub.ci.way = Ci.HELD
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(hub.ci.waiting)
+        oya.later()
+        hub.alice.closes(pull)
+        await oya.until(lambda: "Closed by " in oya.status(pull))
+        hub.ci.way = Ci.GREEN
+        await oya.passes_all()
+        oya.later()
+        await hub.alice.reopens(pull)
+        oya.later()
+        await oya.hears(hub.bob.comments(pull, "@oya status"), "Closed by ")
+        assert not pull.merged
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: pull.merged)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from oya_vcs.core.commands import PREFIX, Command, Speech, Verb, listen
 from oya_vcs.core.event import Event
+from oya_vcs.core.events import QueueResumed
 from oya_vcs.core.hints import Hint, Topic
 from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.marks import key_in
@@ -52,7 +53,7 @@ class Translator:
     def read(self, event: str, payload: Mapping[str, object]) -> News:
         """What a webhook of this kind of event tells."""
         seen = Json(payload)
-        if not self._about_us(seen):
+        if not self._about_us(event, seen):
             return News(elsewhere=True)
         news = _EVENTS.get(event)
         return News() if news is None else news(self, seen)
@@ -151,11 +152,33 @@ class Translator:
             or (self.user_id > 0 and comment["user"]["id"].number == self.user_id)
         )
 
-    def _about_us(self, payload: Json) -> bool:
+    def _about_us(self, event: str, payload: Json) -> bool:
+        if event in _INSTALLATIONS:
+            return self._installed(payload)
         installation = payload["installation"]["id"].number
         if self.installation and installation not in (0, self.installation):
             return False
-        return "repository" not in payload or self._named(payload["repository"])
+        return (
+            "repository" not in payload
+            or self._named(payload["repository"])
+            or (event == "repository" and self._was_named(payload))
+        )
+
+    def _installed(self, payload: Json) -> bool:
+        """Whether an App comes to our repository, or leaves it: when it is installed again, that is
+        another installation than the one we know."""
+        listed = ("repositories", "repositories_added", "repositories_removed")
+        named = any(self._named(one) for name in listed for one in payload[name].items)
+        ours = payload["installation"]["id"].number in (0, self.installation)
+        return named or ours or not self.installation
+
+    def _was_named(self, payload: Json) -> bool:
+        """Whether a repository was ours by its name until it was renamed or given away."""
+        now, was = payload["repository"], payload["changes"]
+        owner = was["owner"]["from"]
+        login = (owner["user"] or owner["organization"] or now["owner"])["login"].text
+        name = was["repository"]["name"]["from"].text or now["name"].text
+        return f"{login}/{name}".lower() == self.name.lower()
 
     def _named(self, repository: Json) -> bool:
         return repository["full_name"].text.lower() == self.name.lower()
@@ -236,14 +259,24 @@ def _access(_us: Translator, _payload: Json) -> News:
     return News(hints=(Hint(topic=Topic.ACCESS),))
 
 
+def _installation(us: Translator, payload: Json) -> News:
+    """Where we are let in again, what the world refused meanwhile may be tried again."""
+    opened = payload["action"].text in _LET_IN
+    facts = (QueueResumed(repo=us.repo),) if opened else ()
+    return News(facts, (Hint(topic=Topic.ACCESS),))
+
+
+_INSTALLATIONS = frozenset({"installation", "installation_repositories"})
+_LET_IN = frozenset({"created", "unsuspend", "new_permissions_accepted", "added"})
+
 _EVENTS: Mapping[str, Callable[[Translator, Json], News]] = {
     "branch_protection_rule": _access,
     "check_run": _checks("check_run"),
     "check_suite": _checks("check_suite"),
     "create": _ref,
     "delete": _ref,
-    "installation": _access,
-    "installation_repositories": _access,
+    "installation": _installation,
+    "installation_repositories": _installation,
     "issue_comment": _comment,
     "member": _access,
     "merge_group": _checks("merge_group"),

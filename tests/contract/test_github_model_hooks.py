@@ -16,6 +16,7 @@ from tests.contract.github_client import REPO, Client, app_token, client_of, lis
 from tests.github_model.clock import VirtualClock
 from tests.github_model.conversation import Hub, hub_at
 from tests.github_model.hooks import LOST, STRAIGHT, Delivery, Way, doubled_and_shuffled
+from tests.github_model.workflows import tell_group
 
 
 @pytest_asyncio.fixture
@@ -77,6 +78,8 @@ async def test_every_kind_of_event_comes_signed_and_in_order(hub: Hub) -> None:
         "pull_request_review_comment.created",
         "push",
         "status",
+        "workflow_run.completed",
+        "workflow_run.requested",
     }
     assert len({one.headers["X-GitHub-Delivery"] for one in came}) == len(came)
     for one in came:
@@ -91,14 +94,55 @@ async def test_the_app_s_own_events_come(hub: Hub) -> None:
     """The try when the webhook is set up, and the owner who suspends the App and takes it back."""
     async with listening(hub) as came:
         hub.pings()
-        hub.suspends()
+        hub.owner.suspends()
         token, _ = hub.github.access.installation_token(hub.installation, {})
         async with client_of(hub, token) as oya:
             assert (await oya.ask("GET", REPO)).status_code == 403
-            hub.suspends(suspended=False)
+            hub.owner.suspends(suspended=False)
             assert (await oya.ask("GET", REPO)).status_code == 200
         await hub.settled()
     assert [one.event for one in came] == ["ping", "installation.suspend", "installation.unsuspend"]
+
+
+async def test_what_an_owner_does_is_told(hub: Hub, app: Client) -> None:
+    """Taken away and installed again: another installation, and the tokens of the first have ended.
+    An archived repository is read-only, a renamed one is elsewhere, a deleted one is gone."""
+    async with listening(hub) as came:
+        first = hub.installation
+        token, _ = hub.github.access.installation_token(first, {"contents": "write"})
+        hub.owner.uninstalls()
+        async with client_of(hub, token) as oya:
+            assert (await oya.ask("GET", REPO)).status_code == 401
+        assert (await app.ask("GET", f"{REPO}/installation")).status_code == 404
+        hub.owner.installs()
+        assert (await app.ask("GET", f"{REPO}/installation")).json()["id"] != first.id
+        hub.owner.withholds()
+        assert (await app.ask("GET", f"{REPO}/installation")).status_code == 404
+        hub.owner.withholds(withheld=False)
+        pull = await hub.alice.opens({"a.txt": "A"})
+        await hub.settled()
+        came.clear()
+        await tell_group(hub.github, hub.repo, pull)
+        hub.owner.archives()
+        token, _ = hub.github.access.installation_token(hub.installation, {"issues": "write"})
+        async with client_of(hub, token) as oya:
+            said = await oya.send("POST", f"/issues/{pull.number}/comments", body="Hello")
+            assert said.status_code == 403
+            hub.owner.archives(archived=False)
+            hub.owner.renames("gadget")
+            assert (await oya.ask("GET", REPO)).status_code == 301
+            assert (await oya.ask("GET", "/repos/acme/gadget")).status_code == 200
+            hub.owner.deletes()
+            assert (await oya.ask("GET", "/repos/acme/gadget")).status_code == 404
+        await hub.settled()
+    kinds = [one.event for one in came]
+    assert kinds == [
+        "merge_group.checks_requested",
+        "repository.archived",
+        "repository.unarchived",
+        "repository.renamed",
+        "repository.deleted",
+    ]
 
 
 async def test_a_lost_delivery_is_not_sent_again_but_on_request(hub: Hub, app: Client) -> None:
@@ -192,7 +236,7 @@ async def test_only_subscribed_events_of_installed_repositories_come(hub: Hub) -
         pull = await hub.alice.opens({"a.txt": "A"})
         await hub.settled()
         assert [one.event for one in came] == ["pull_request.opened"]
-        hub.suspends()
+        hub.owner.suspends()
         hub.bob.comments(pull, "@oya r+")
         await hub.settled()
         assert [one.event for one in came[1:]] == ["installation.suspend"]

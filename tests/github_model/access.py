@@ -139,6 +139,8 @@ def allow(actor: Actor, repo: Repo, *needed: str) -> None:
     """
     if actor.app is not None:
         raise NotLet(401, "A JSON web token speaks for the App, not for an installation")
+    if repo.archived and any(need.endswith((":write", "administration")) for need in needed):
+        raise NotLet(403, "Repository was archived so is read-only.")
     held = actor.installation
     if held is None:
         _allow_person(actor, repo, needed)

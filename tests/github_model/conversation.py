@@ -21,10 +21,12 @@ from tests.github_model.clock import Clock, RealClock, iso
 from tests.github_model.github import GitHub
 from tests.github_model.judge import HEADS
 from tests.github_model.moves import changes, move, moved
+from tests.github_model.owner import Owner
 from tests.github_model.records import (
     Account,
     Actor,
     Comment,
+    Installation,
     Pull,
     Remark,
     Repo,
@@ -218,7 +220,6 @@ class Hub:
         self.git_url = f"{self.url}/{repo.full_name}.git"
         self.faults, self.hooks = github.faults, github.hooks
         self.app = github.new_app("oya", repo.owner)
-        self.installation = github.install(self.app, repo)
         self.private_key, _ = key_pair()
         ci_app = github.new_app("tiny-ci", repo.owner)
         ci_app.events.clear()
@@ -227,6 +228,13 @@ class Hub:
         self.alice = self.person("alice", "write")
         self.bob = self.person("bob", "write")
         self.mallory = self.person("mallory", "read")
+        installed = github.install(self.app, repo)
+        self.owner = Owner(github, self.ann.account, repo, self.app, installed)
+
+    @property
+    def installation(self) -> Installation:
+        """The App's installation on the repository: the newest."""
+        return self.owner.installation
 
     def person(self, login: str, role: Role = "read") -> Person:
         """Somebody with a role in the repository."""
@@ -253,18 +261,6 @@ class Hub:
         hook |= {"events": self.app.events, "config": {"content_type": "json"}}
         known = {"zen": "Keep it logically awesome.", "hook_id": 1, "hook": hook}
         self.hooks.emit("ping", "", known, self.installation.id, None)
-
-    def suspends(self, *, suspended: bool = True) -> None:
-        """The owner suspends the App's installation, or takes that back."""
-        held = self.installation
-        held.suspended_ms = self.github.clock.now_ms() if suspended else None
-        held.suspended_by = self.ann.account if suspended else None
-        known = {
-            "installation": self.github.shapes.installation(self.installation),
-            "sender": self.github.shapes.account(self.ann.account),
-        }
-        action = "suspend" if suspended else "unsuspend"
-        self.hooks.emit("installation", action, known, self.installation.id, None)
 
     async def target(self, branch: str = "main") -> str:
         """Where a branch stands. Fails where it is gone."""

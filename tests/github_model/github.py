@@ -27,7 +27,7 @@ PERMISSIONS = {
 }
 EVENTS = [
     "check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review",
-    "pull_request_review_comment", "push", "status",
+    "pull_request_review_comment", "push", "status", "merge_group", "repository", "workflow_run",
 ]  # fmt: skip
 
 
@@ -44,6 +44,8 @@ class GitHub:
     clock: Clock = field(default_factory=RealClock)
     accounts: dict[str, Account] = field(default_factory=dict)
     repos: dict[str, Repo] = field(default_factory=dict)
+    renamed: dict[str, Repo] = field(default_factory=dict)
+    """Repositories by the names that they had: git finds them there, the API says where to ask."""
     faults: Faults = field(default_factory=Faults)
     limits: Limits = field(default_factory=Limits)
     violations: list[str] = field(default_factory=list)
@@ -110,7 +112,7 @@ class GitHub:
 
     def repo(self, owner: str, name: str) -> Repo:
         """The repository of that name. Raises NoSuch."""
-        held = self.repos.get(f"{owner}/{name}")
+        held = self.repos.get(f"{owner}/{name}", self.renamed.get(f"{owner}/{name}"))
         if held is None or held.deleted:
             raise NoSuch
         return held

@@ -195,6 +195,8 @@ class Repo:
     default_branch: str = "main"
     parent: Repo | None = None
     deleted: bool = False
+    archived: bool = False
+    """Everything may be read, and nothing changed."""
     roles: dict[int, Role] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)

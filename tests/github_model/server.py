@@ -80,6 +80,12 @@ class Server:
             return await self._meet(git, request, lambda: git_http.serve(self.github, request))
         path = request.rel_url.raw_path.removeprefix(ENTERPRISE)
         path = "/graphql" if path == "/api/graphql" else path
+        by_number = re.fullmatch(r"/repositories/(\d+)(/.*)?", path)
+        if by_number:
+            names = [
+                one.full_name for one in self.github.repos.values() if str(one.id) == by_number[1]
+            ]
+            path = f"/repos/{names[0]}{by_number[2] or ''}"
         if path == "/graphql":
             found: tuple[Route, dict[str, str]] | None = GRAPHQL, {}
         else:
@@ -141,6 +147,12 @@ class Server:
             actor = github.access.actor(request.headers.get("Authorization"))
         except NotLet as refused:
             return web.json_response({"message": refused.message}, status=refused.status)
+        moved = github.renamed.get("/".join((params.get("owner", ""), params.get("repo", ""))))
+        if moved is not None:
+            place = f"{github.shapes.api}/repositories/{moved.id}/{'/'.join(path.split('/')[4:])}"
+            body = {"message": "Moved Permanently", "url": place}
+            status = 301 if request.method == "GET" else 307
+            return web.json_response(body, status=status, headers={"Location": place.rstrip("/")})
         who = actor.token or actor.account.login
         if actor.installation is not None:
             who = f"installation {actor.installation.id}"

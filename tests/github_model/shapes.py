@@ -70,6 +70,7 @@ class Shapes:
             "name": repo.name,
             "full_name": repo.full_name,
             "owner": self.account(repo.owner),
+            "archived": repo.archived,
             "private": repo.private,
             "visibility": "private" if repo.private else "public",
             "fork": repo.parent is not None,

@@ -75,8 +75,9 @@ OPERATIONS = {
 """The operations that the model serves, by path."""
 
 EVENTS = (
-    "check_run", "check_suite", "installation", "issue_comment", "ping", "pull_request",
-    "pull_request_review", "pull_request_review_comment", "push", "status",
+    "check_run", "check_suite", "installation", "installation_repositories", "issue_comment",
+    "merge_group", "ping", "pull_request", "pull_request_review", "pull_request_review_comment",
+    "push", "repository", "status", "workflow_run",
 )  # fmt: skip
 """The kinds of webhook that the model sends."""
 

@@ -11,6 +11,7 @@ from tests.github_model.checks import create_run, update_run
 from tests.github_model.github import GitHub
 from tests.github_model.judge import HEADS
 from tests.github_model.records import App, CheckRun, Repo
+from tests.github_model.workflows import tell_run
 
 
 class Way(StrEnum):
@@ -52,6 +53,7 @@ class TinyCi:
             await create_run(self._github, repo, self._app, one.new, job, {"status": "queued"})
             for job in self.jobs
         ]
+        await tell_run(self._github, repo, self._app, one.new, branch, None)
         self._held += [(repo, run) for run in runs]
         if self.way is not Way.HELD:
             task = asyncio.create_task(self._build(repo, one.new, runs, self.way))
@@ -75,6 +77,8 @@ class TinyCi:
         said = {"conclusion": conclusion, "output": {"title": conclusion, "summary": conclusion}}
         await update_run(self._github, repo, run, said)
         self._held = [held for held in self._held if held[1] is not run]
+        if not any(other.sha == run.sha for _, other in self._held):
+            await tell_run(self._github, repo, self._app, run.sha, "", conclusion)
 
     def waiting(self) -> list[CheckRun]:
         """The check runs that have no conclusion."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from oya_vcs.adapters.github import (
     look,
     ourselves,
 )
+from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.adapters.github.people import by_number, level_of, who_labelled
 from oya_vcs.adapters.toolbox import Tools
 from oya_vcs.core import events as e
@@ -385,8 +388,8 @@ async def test_the_poller_finds_what_no_webhook_told(hub: Hub, oya: Oya) -> None
     await poller.look()
     assert {type(one) for one in oya.told} == {PullSeen, CommentSeen, e.ReviewSeen}
     assert [one.number for one in oya.told if isinstance(one, PullSeen)] == [pull.number]
-    said = [one for one in oya.told if isinstance(one, CommentSeen)]
-    assert [one.comment.partition("-")[0] for one in said] == ["pullrequestreview", "issuecomment"]
+    spoken, wanted = [one for one in oya.told if isinstance(one, CommentSeen)]
+    assert {spoken.tacit, wanted.tacit} == {False, True}
     oya.told.clear()
     head = await hub.alice.pushes(pull, {"a.txt": "B"})
     hub.alice.closes(pull)
@@ -414,6 +417,30 @@ async def test_lost_webhooks_are_sent_again_as_far_as_they_are_ours(hub: Hub, oy
     assert sorted(again) == sorted(one.guid for one in lost[:2])
 
 
+async def test_who_is_not_let_in_says_so_once_and_asks_ever_less_often(
+    hub: Hub, oya: Oya, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is refused is no repository without anything in it; installed again, which is another
+    installation, we are let in without a restart, and what waited is looked at again."""
+    await hub.alice.opens({"a.txt": "A"})
+    poller = oya.poller()
+    await poller.look()
+    hub.owner.uninstalls()
+    with pytest.raises(GithubFailed, match="is not installed on acme/widget") as refused:
+        await oya.api.find("/repos/acme/widget/pulls/77")
+    assert refused.value.why is Why.UNAUTHORISED
+    begun_ms = oya.clock.now_ms()
+    looks = asyncio.create_task(poller.run())
+    await until(lambda: len(hub.server.requests) >= 40)
+    hub.owner.installs()
+    await until(lambda: bool(oya.told) and isinstance(oya.told[-1], e.QueueResumed))
+    looks.cancel()
+    said = [one.message for one in caplog.records if "is not installed" in one.message]
+    assert len(said) == 1
+    vain = sum(status == 404 for _, _, status in hub.server.requests) - 1
+    assert oya.clock.now_ms() - begun_ms >= 60_000 * (1 + 2 + 4) + 300_000 * (vain - 4)
+
+
 async def test_the_first_look_finds_every_open_pull_request(hub: Hub, oya: Oya) -> None:
     """Also one that nobody has touched for a year, but no closed one as old."""
     idle, closed = await hub.alice.opens({"a.txt": "A"}), await hub.bob.opens({"b.txt": "B"})
@@ -439,6 +466,14 @@ async def test_orphans_are_removed_if_ours(hub: Hub, oya: Oya) -> None:
         assert ours in await branches(hub)
         await poller.look()
     assert await branches(hub) == {"main", needed, *others}
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let others run until it is so."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.002)
 
 
 async def branches(hub: Hub) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oya_vcs.core.commands import Command, Verb
+from oya_vcs.core.events import QueueResumed
 from oya_vcs.core.hints import Hint, Topic
 from oya_vcs.core.ids import CommitId
 from oya_vcs.core.marks import mark
@@ -288,6 +289,39 @@ def test_what_stands_for_checks_is_a_hint(event: str) -> None:
 def test_an_installation_that_changes_is_a_hint(event: str) -> None:
     """We may do less by now, or more."""
     assert US.read(event, example_of_any(event)).hints == (Hint(topic=Topic.ACCESS),)
+
+
+def test_where_we_are_let_in_again_the_queue_looks_again() -> None:
+    """Installed again it is another installation, known by the repository that it is on; one that
+    is taken away, or is about another repository, resumes nothing."""
+    us = Translator(repo=REPO, name=NAME, installation=1)
+    here, there = [{"full_name": NAME}], [{"full_name": "somebody/else"}]
+    said: dict[str, Any] = {"action": "created", "installation": {"id": 2}}
+    resumed = News((QueueResumed(repo=REPO),), (Hint(topic=Topic.ACCESS),))
+    assert us.read("installation", said | {"repositories": here}) == resumed
+    assert us.read("installation", said | {"repositories": there}) == News(elsewhere=True)
+    added = said | {"action": "added", "repositories_added": here}
+    assert us.read("installation_repositories", added) == resumed
+    gone = said | {"action": "deleted", "repositories": here}
+    assert us.read("installation", gone) == News((), resumed.hints)
+    back = {"action": "unsuspend", "installation": {"id": 1}}
+    assert us.read("installation", back) == resumed
+
+
+def test_a_repository_that_was_ours_by_its_name_is_heard_of() -> None:
+    """Renamed or given away it has another one."""
+    owner, _, name = NAME.partition("/")
+    repository = {"full_name": "b/c", "name": "c", "owner": {"login": "b"}}
+    renamed = {"full_name": f"{owner}/c", "name": "c", "owner": {"login": owner}}
+    for now, changes in (
+        (renamed, {"repository": {"name": {"from": name}}}),
+        (repository | {"name": name}, {"owner": {"from": {"user": {"login": owner}}}}),
+        (repository | {"name": name}, {"owner": {"from": {"organization": {"login": owner}}}}),
+    ):
+        said = {"action": "renamed", "repository": now, "changes": changes}
+        assert US.read("repository", said).hints == (Hint(topic=Topic.ACCESS),)
+    said = {"action": "renamed", "repository": repository, "changes": {}}
+    assert US.read("repository", said) == News(elsewhere=True)
 
 
 def test_our_own_check_wakes_nobody() -> None:

@@ -144,11 +144,33 @@ class App:
         return {} if heard.reply is None else heard.reply.data
 
     async def _renew(self) -> None:
+        known = self.installed
+        try:
+            given = await self._given()
+        except GithubFailed as error:
+            if not known or error.why is not Why.MISSING:
+                raise
+            self.installed = 0  # that one is gone; there may be another one by now
+            given = await self._given()
+        self._token = given["token"]
+        self._ends_ms = int(datetime.fromisoformat(given["expires_at"]).timestamp() * 1_000)
+
+    async def _given(self) -> Any:
+        """A new token of the installation, which is asked for where it is not known. That there is
+        none must not be taken for something of the repository that is not there."""
         if not self.installed:
-            self.installed = int((await self.installation())["id"])
+            try:
+                self.installed = int((await self.installation())["id"])
+            except GithubFailed as error:
+                if error.why is not Why.MISSING:
+                    raise
+                raise GithubFailed(
+                    Why.UNAUTHORISED,
+                    f"The GitHub App {self._app_id} is not installed on {self._repo}.",
+                    status=error.status,
+                    hint="Install it there, or look at [github] repo and app_id.",
+                ) from error
         path = f"/app/installations/{self.installed}/access_tokens"
         only = {"repositories": [self._repo.partition("/")[2]]}
         heard = await self._wire.ask("POST", path, jwt=self.jwt(), body=only)
-        given = {} if heard.reply is None else heard.reply.data
-        self._token = given["token"]
-        self._ends_ms = int(datetime.fromisoformat(given["expires_at"]).timestamp() * 1_000)
+        return {} if heard.reply is None else heard.reply.data

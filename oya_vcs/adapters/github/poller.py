@@ -18,7 +18,7 @@ from oya_vcs.adapters.github.auth import App
 from oya_vcs.adapters.github.branches import listed, queue_folder, remove
 from oya_vcs.adapters.github.client import Github
 from oya_vcs.adapters.github.forge import Understand
-from oya_vcs.adapters.github.outcomes import GithubFailed
+from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.core.events import Event
 from oya_vcs.core.ids import ChangeId
 from oya_vcs.ports import Clock
@@ -30,6 +30,11 @@ OVERLAP_MS = 120_000
 START_MS = 3 * 24 * 3_600_000
 """How far the first look goes back behind the last event on record: webhooks may be three days
 late (GitHub keeps deliveries as long)."""
+POKED_MS = 1_000
+"""At least so long, or the usual pause where that is shorter, is between two looks."""
+SHUT_MS_MAX = 300_000
+"""At most so long is between two looks at a GitHub that refuses us; from the usual pause on, each
+is twice the one before. A webhook that says that we are let in ends it."""
 SWEEP_EVERY = 10
 """Looks between two at the branches of ours."""
 AGAIN_MAX = 20
@@ -77,13 +82,17 @@ class Poller:
         """When the last look was had to its end (Unix time), 0 for never."""
         self.failed: GithubFailed | None = None
         """What the newest look failed of; None where it did not."""
+        self._shut = ""
+        """What refuses us, and has been said."""
+        self._refusals = 0
 
     def poke(self) -> None:
         """Look soon."""
         self._poked.set()
 
     async def run(self) -> None:
-        """Look, wait, look. A GitHub that does not answer, or refuses, is asked again."""
+        """Look, wait, look. A GitHub that does not answer is asked again; one that refuses us, ever
+        less often, until it lets us in: what waited for that goes on then."""
         while True:
             self._poked.clear()
             try:
@@ -91,11 +100,31 @@ class Poller:
                 self.looked_ms, self.failed = self._clock.now_ms(), None
             except GithubFailed as error:
                 self.failed = error
-                log.warning("%s Polling goes on.", error.message)
+                self._refused(error)
+            else:
+                await self._let_in()
             await self._pause()
+
+    def _refused(self, error: GithubFailed) -> None:
+        """Say what refuses us once, however often it does."""
+        if error.retryable:
+            log.warning("%s Polling goes on.", error.message)
+            return
+        if error.message != self._shut:
+            log.warning("%s %s Pull requests wait until it lets us in.", error.message, error.hint)
+        self._shut, self._refusals = error.message, self._refusals + 1
+
+    async def _let_in(self) -> None:
+        """The first look that comes to its end after refusals tells what a webhook would have."""
+        if self._shut:
+            self._shut, self._refusals = "", 0
+            log.warning("GitHub lets us in again at %s.", self._api.repo)
+            here = {"repositories": [{"full_name": self._api.repo}]}
+            await self._tell("installation", {"action": "created", **here})
 
     async def look(self) -> int:
         """Look once; returns how many facts were handed in. Raises GithubFailed."""
+        await self._require_open()
         found = await self._pulls() + await self._comments()
         if self._app is not None:
             await self._redeliver(self._app)
@@ -105,13 +134,30 @@ class Poller:
         return found
 
     async def _pause(self) -> None:
-        late = asyncio.ensure_future(self._clock.sleep(self._poll_ms))
+        """Until the next look: a poke ends it early, but no two looks follow each other at once,
+        however many webhooks come."""
+        most_ms = max(self._poll_ms, min(self._poll_ms * 2**self._refusals, SHUT_MS_MAX))
+        least_ms = min(self._poll_ms, POKED_MS)
+        await self._clock.sleep(least_ms)
+        late = asyncio.ensure_future(self._clock.sleep(most_ms - least_ms))
         poked = asyncio.ensure_future(self._poked.wait())
         try:
             await asyncio.wait([late, poked], return_when=asyncio.FIRST_COMPLETED)
         finally:
             late.cancel()
             poked.cancel()
+
+    async def _require_open(self) -> None:
+        """Raise GithubFailed where nothing of the repository can be worked on. One that was renamed
+        answers under its old name, too, but all that is told of it has the new one."""
+        shown, repo = await self._api.get(self._api.here("")), self._api.repo
+        name = str(shown.get("full_name") or "")
+        if name.lower() != repo.lower():
+            hint = "Write that into [github] repo, and into the address of the git remote."
+            raise GithubFailed(Why.MISSING, f"{repo} is called {name} on GitHub now.", hint=hint)
+        if shown.get("archived"):
+            said = f"{repo} is archived on GitHub: nothing can be said or landed there."
+            raise GithubFailed(Why.UNAUTHORISED, said, hint="Its owner can take that back.")
 
     async def _tell(self, kind: str, payload: dict[str, object]) -> int:
         facts = self._understand(kind, payload)

@@ -33,8 +33,6 @@ PASSED_ON = (
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
 )
 """Variables of the shell that the daemon gets: where things are. None of them is a secret."""
-ENVIRONMENT_FILE = "environment"
-"""Beside config.toml: the variables that the daemon gets besides, secrets among them."""
 
 
 class Kind(StrEnum):
@@ -112,7 +110,7 @@ Description=oya-vcs, for {_percent(str(home))}
 Type=notify
 ExecStart={command}
 {"".join(f"Environment={_quoted(f'{key}={value}')}{chr(10)}" for key, value in variables.items())}\
-EnvironmentFile=-{_percent(str(config / "oya-vcs" / ENVIRONMENT_FILE))}
+EnvironmentFile=-{_percent(str(environment_file(environ)))}
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus={" ".join(map(str, LIMITED))}
@@ -160,6 +158,12 @@ def _launchd(
         begin=(f"launchctl bootstrap gui/$(id -u) {shlex.quote(str(path))}",),
         end=(f"launchctl bootout gui/$(id -u)/{label}",),
     )
+
+
+def environment_file(environ: Mapping[str, str]) -> Path:
+    """Beside config.toml: the variables that a daemon of systemd gets besides, secrets among
+    them."""
+    return _base(environ, "XDG_CONFIG_HOME", ".config") / "oya-vcs" / "environment"
 
 
 def standing(service: Service) -> tuple[Standing, str]:

@@ -32,6 +32,7 @@ from oya_vcs.adapters.github import (
     UserToken,
     Wire,
     claim,
+    clock_of,
     look,
     ourselves,
 )
@@ -299,7 +300,8 @@ async def diagnose(plan: Plan) -> Sequence[Looked]:
     async with Wire(settings.api_url, clock) as wire:
         credentials, app = await asyncio.to_thread(way_in, settings, plan.environ, wire)
         api = Github(wire, credentials, settings.repo, clock)
-        return await look(api, app, plan.config.repo.target, len(plan.config.checks))
+        seen = await look(api, app, plan.config.repo.target, len(plan.config.checks))
+        return [*seen, await clock_of(api, clock.now_ms())]
 
 
 async def _ourselves(hub: Hub) -> Person:

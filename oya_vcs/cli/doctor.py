@@ -1,188 +1,114 @@
 """`oya-vcs doctor`: looks at what the work stands on and says the mend for each thing that is
 wrong.
 
-Reads only, but for `--fix`, which installs jj and git into the private tool folder and says so.
+Reads only; `--fix` also does what is safe (a cure can lose nobody's work), and says what it did.
+The checks are in `health_machine.py`, `health_home.py` and `health_repos.py`; those of the
+configuration and of a repository that is named are here.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.process.survivors import memory_bytes
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
-from oya_vcs.adapters.toolbox import find_tools, provision
 from oya_vcs.bootstrap import find_plan
-from oya_vcs.cli.asking import ask
-from oya_vcs.cli.connections import connections
-from oya_vcs.cli.output import Output
-from oya_vcs.cli.places import home_of
-from oya_vcs.config import (
-    WorkerConfig,
-    environment,
-    load,
-    templates_folder,
-    tools_folder,
-    user_config,
-)
-from oya_vcs.core.world import Keep
-from oya_vcs.errors import ExitCode, JournalCorrupt, NoDaemon, NotFound, OyaError
-from oya_vcs.journal.checkpoint import marks
-from oya_vcs.journal.driver import sqlite_warning
-from oya_vcs.journal.lock import holder
-from oya_vcs.journal.reader import open_reader
-from oya_vcs.journal.replay import replay
-from oya_vcs.journal.verify import verify
-
-FREE_BYTES_MIN = 1_000_000_000
-"""Below a gigabyte a few checkouts and logs may fill the disk."""
+from oya_vcs.cli.health import Check, Finding, Patient
+from oya_vcs.cli.health_home import HOME
+from oya_vcs.cli.health_machine import MACHINE
+from oya_vcs.cli.health_repos import REPOSITORIES
+from oya_vcs.cli.output import Output, table
+from oya_vcs.config import WorkerConfig, environment, load
+from oya_vcs.errors import ExitCode, OyaError
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `grade` is ok, warning or error."""
+class Line:
+    """What a check found, and what `--fix` did about it (empty: nothing)."""
 
-    grade: str
-    what: str
-    mend: str = ""
+    check: str
+    found: Finding
+    fixed: str = ""
 
-
-Check = Callable[[argparse.Namespace], Iterator[Finding]]
+    @property
+    def grade(self) -> str:
+        """The finding's, or fixed."""
+        return "fixed" if self.fixed else self.found.grade
 
 
 def doctor(arguments: argparse.Namespace, output: Output) -> ExitCode:
-    """Run every check. 0 without errors, else 1 (warnings do not count)."""
-    if arguments.fix:
-        provision(tools_folder(), output.say)
-    findings = [finding for check in CHECKS for finding in _guarded(check, arguments)]
-    errors = sum(one.grade == "error" for one in findings)
-    lines = [
-        f"{one.grade:>7}  {one.what}" + (f"\n         {one.mend}" if one.mend else "")
-        for one in findings
+    """Run every check. 0 without errors, else 1 (warnings, and what was mended, do not count)."""
+    patient = Patient(arguments)
+    lines = [line for check in CHECKS for line in _looked(check, patient, cure=arguments.fix)]
+    errors = sum(one.grade == "error" for one in lines)
+    rows = [(one.grade, one.check, one.found.what) for one in lines]
+    text = table(("", "", ""), rows).splitlines()[1:]
+    shown = []
+    for row, one in zip(text, lines, strict=True):
+        more = one.fixed or one.found.mend
+        shown += [row, *([f"         {more}"] if more else [])]
+    curable = sum(one.grade != "ok" and one.found.cure is not None for one in lines)
+    if curable and not arguments.fix:
+        shown.append(f"`oya-vcs doctor --fix` mends {curable} of these.")
+    shown.append("All is well." if not errors else f"{errors} things need mending.")
+    data = [
+        {
+            "check": one.check,
+            "grade": one.grade,
+            "what": one.found.what,
+            "mend": one.found.mend,
+            "fixed": one.fixed,
+        }
+        for one in lines
     ]
-    lines.append("All is well." if not errors else f"{errors} things need mending.")
-    data = [{"grade": one.grade, "what": one.what, "mend": one.mend} for one in findings]
-    output.answer("doctor", data, "\n".join(lines), ok=not errors)
+    output.answer("doctor", data, "\n".join(shown), ok=not errors)
     return ExitCode.WORK_FAILED if errors else ExitCode.DONE
 
 
-def _guarded(check: Check, arguments: argparse.Namespace) -> Iterator[Finding]:
-    """A check whose subject is broken reports that instead of ending the others."""
+def _looked(check: Check, patient: Patient, *, cure: bool) -> Iterator[Line]:
+    """A check whose subject is broken reports that instead of ending the others; a cure that fails
+    leaves the finding as it was, with the reason."""
     try:
-        yield from check(arguments)
-    except OyaError as error:
-        yield Finding("error", error.message, error.hint)
+        for found in check.look(patient):
+            yield _cured(check, found) if cure and found.cure else Line(check.name, found)
+    except (OyaError, OSError) as error:
+        message = error.message if isinstance(error, OyaError) else str(error)
+        hint = error.hint if isinstance(error, OyaError) else ""
+        yield Line(check.name, Finding("error", message, hint))
 
 
-def _python(_arguments: argparse.Namespace) -> Iterator[Finding]:
-    yield Finding("ok", f"Python {sys.version.split()[0]}")
-    warning = sqlite_warning()
-    yield Finding("warning", warning) if warning else Finding("ok", "SQLite without known faults")
-
-
-def _tools(_arguments: argparse.Namespace) -> Iterator[Finding]:
-    tools = find_tools(tools_folder(), environment())
-    yield Finding("ok", f"jj is {tools.jj}")
-    yield Finding("ok", f"git is {tools.git}")
-
-
-def _installation(_arguments: argparse.Namespace) -> Iterator[Finding]:
-    if (templates_folder() / "oya.toml").is_file():
-        yield Finding("ok", "templates are installed")
-    else:
-        yield Finding("error", f"{templates_folder()} is incomplete.", "Install oya-vcs again.")
-
-
-def _configuration(arguments: argparse.Namespace) -> Iterator[Finding]:
-    file = Path(arguments.config) if arguments.config else user_config()
-    config = load(file, None, "", environment(), {})
-    yield Finding("ok", f"configuration from {file or 'the defaults'} and the environment")
-    if not arguments.repo:
-        home = home_of(arguments).root
-        yield from _workers(config.worker, find_sandbox(config.worker, environment(), {}, home))
-
-
-def _home(arguments: argparse.Namespace) -> Iterator[Finding]:
-    root = home_of(arguments).root
-    if not root.exists():
-        yield Finding("ok", f"home {root} will be made by the first run")
-        return
-    mode = root.stat().st_mode & 0o777
-    if mode & 0o077:
-        yield Finding("warning", f"{root} can be read by others.", f"Run `chmod 700 {root}`.")
-    if not os.access(root, os.W_OK):
-        yield Finding("error", f"{root} cannot be written.", "Change its owner, or use --home.")
-    pid = holder(home_of(arguments).lock)
-    if pid is None:
-        yield Finding("ok", f"home {root} is free")
-        return
+def _cured(check: Check, found: Finding) -> Line:
+    if found.grade == "ok" or found.cure is None:
+        return Line(check.name, found)
     try:
-        about = ask(home_of(arguments), "about")
-    except NoDaemon:
-        yield Finding("ok", f"process {pid} works on {root} and takes no commands")
-    else:
-        yield Finding("ok", f"process {pid} works on {root}, oya-vcs {about['version']}")
-        web, github = (ask(home_of(arguments), what) for what in ("web", "github"))
-        for one in connections(web, github, SystemClock().now_ms()):
-            yield Finding(one.grade, one.words)
+        return Line(check.name, found, found.cure())
+    except (OyaError, OSError) as error:
+        mend = f"{found.mend} This could not be done by itself: {error}"
+        return Line(check.name, Finding(found.grade, found.what, mend))
 
 
-def _disk(arguments: argparse.Namespace) -> Iterator[Finding]:
-    folder = home_of(arguments).root
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    grade = "ok" if free >= FREE_BYTES_MIN else "warning"
-    mend = "" if grade == "ok" else "Make room: workspaces, checkouts and logs need it."
-    yield Finding(grade, f"{free // 1_000_000} MB are free for {home_of(arguments).root}", mend)
+def _configuration(patient: Patient) -> Iterator[Finding]:
+    config = load(patient.config_file, None, "", patient.environ, {})
+    yield Finding("ok", f"is {patient.config_file or 'the defaults'} and the environment")
+    if not patient.arguments.repo:
+        home = patient.home.root
+        yield from _workers(config.worker, find_sandbox(config.worker, patient.environ, {}, home))
 
 
-def _journal(arguments: argparse.Namespace) -> Iterator[Finding]:
-    home = home_of(arguments)
-    try:
-        found = verify(home.journal, remembered=marks(home.checkpoints))
-    except NotFound:
-        yield Finding("ok", "no journal yet")
-        return
-    yield from (Finding("error", f"journal: {one.what}", one.mend) for one in found.problems)
-    if found.ok:
-        yield Finding("ok", f"the journal verifies ({found.rows} events)")
-
-
-def _record(arguments: argparse.Namespace) -> Iterator[Finding]:
-    try:
-        with open_reader(home_of(arguments).journal) as reader:
-            world = replay(reader.read())
-    except (NotFound, JournalCorrupt):
-        return
-    ahead_ms = world.now_ms - SystemClock().now_ms()
-    if ahead_ms > 60_000:
-        mend = "Check the machine's clock; order does not depend on it, waits do."
-        yield Finding("warning", f"the journal's last event is {ahead_ms // 1000} s ahead", mend)
-    if world.open and holder(home_of(arguments).lock) is None:
-        what = f"{len(world.open)} steps were left open by a run that ended early"
-        yield Finding("warning", what, "Run `oya-vcs run` on the same file again to go on.")
-    kept = [one for one in world.workspaces.values() if one.keep is Keep.KEPT]
-    if kept:
-        mend = "`oya-vcs workspace clean --dry-run` shows those older than a day."
-        yield Finding("ok", f"{len(kept)} workspaces of failed attempts are kept. {mend}")
-
-
-def _repository(arguments: argparse.Namespace) -> Iterator[Finding]:
+def _repository(patient: Patient) -> Iterator[Finding]:
+    """The repository that was named, as a daemon would plan it."""
+    arguments = patient.arguments
     if not arguments.repo:
         return
     plan = asyncio.run(
         find_plan(
-            home_of(arguments),
+            patient.home,
             Path(arguments.repo),
-            config_file=Path(arguments.config) if arguments.config else None,
+            config_file=patient.config_file,
             flags={},
             working=False,
         )
@@ -227,14 +153,10 @@ def _workers(settings: WorkerConfig, sandbox: Bubblewrap | None) -> Iterator[Fin
 
 
 CHECKS: tuple[Check, ...] = (
-    _python,
-    _tools,
-    _installation,
-    _configuration,
-    _home,
-    _disk,
-    _journal,
-    _record,
-    _repository,
+    *MACHINE,
+    Check("configuration", _configuration),
+    *HOME,
+    *REPOSITORIES,
+    Check("repository", _repository),
 )
 """Every check, in the order in which it is shown."""

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oya_vcs.adapters.service import (
-    ENVIRONMENT_FILE,
     PASSED_ON,
     Kind,
     Service,
     Standing,
+    environment_file,
     kind_here,
     remove,
     require_ours,
@@ -53,7 +53,7 @@ def install(arguments: argparse.Namespace, output: Output) -> ExitCode:
             output.say("warning: no systemctl is on PATH; is this a system with systemd?")
     left = _left_behind(arguments, environ)
     if left:
-        lines.append(_mend(service, left))
+        lines.append(_mend(service, left, environment_file(environ)))
     data = {**_data(service), "was": str(there), "written": not arguments.dry_run, "left": left}
     output.answer("up-install", data, "\n".join(lines))
     return ExitCode.DONE
@@ -118,11 +118,10 @@ def _left_behind(arguments: argparse.Namespace, environ: Mapping[str, str]) -> l
     return sorted(name for name in named | ours if environ.get(name))
 
 
-def _mend(service: Service, left: list[str]) -> str:
+def _mend(service: Service, left: list[str], file: Path) -> str:
     names = ", ".join(left)
     if service.kind is Kind.LAUNCHD:
         return f"The daemon will not see {names}: `launchctl setenv NAME VALUE` gives it to it."
-    file = service.path.parents[2] / "oya-vcs" / ENVIRONMENT_FILE
     return f"The daemon will not see {names}: lines NAME=VALUE in {file} (chmod 600) give it to it."
 
 

@@ -319,9 +319,14 @@ def _health(commands: Commands) -> None:
         "was started again, and its last error. Exit code 6 where no daemon runs.",
     )
     status.add_argument("--tree", action="store_true", help="show the running daemon's parts")
-    doctor = _add(commands, "doctor", "check tools, configuration, disk and journal")
+    doctor = _add(
+        commands,
+        "doctor",
+        "check machine, configuration, home, journal and repositories",
+        "Exit code 1 where something is wrong, and says the mend of each.",
+    )
     doctor.add_argument(
-        "--fix", action="store_true", help="install jj and git privately if missing"
+        "--fix", action="store_true", help="do what is safe of it, and say what was done"
     )
     doctor.add_argument("--repo", metavar="REPO", help="check this repository, too")
     _bench(commands)

@@ -171,6 +171,19 @@ def marks(folder: Path) -> list[tuple[int, bytes]]:
     return found[::-1]
 
 
+def unusable(folder: Path) -> list[Path]:
+    """The files that are no checkpoint any more, the newest first: a start passes them over."""
+    found = []
+    for _, path in _files(folder):
+        try:
+            _read(path)
+        except FileNotFoundError:
+            continue
+        except JournalCorrupt:
+            found.append(path)
+    return found
+
+
 def _files(folder: Path) -> list[tuple[int, Path]]:
     """The checkpoints by the seq of their names, the highest first."""
     return sorted(_named(folder), reverse=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from oya_vcs.cli.parser import build
+from oya_vcs.cli.words import words_of
 from oya_vcs.journal import driver
 from tests.conftest import NewProject
 from tests.projects import Project
@@ -228,23 +230,9 @@ def test_every_command_that_a_message_names_exists() -> None:
         named |= set(
             re.findall(r"`(?:\.venv/bin/)?oya-vcs ([a-z][a-z -]*)", path.read_text("utf-8"))
         )
-    known = {"demo", "init", "run", "status", "doctor", "bench", "bead", "queue", "journal"}
-    known |= {"workspace", "up", "down"}
-    verbs = {
-        "bead": {
-            *("list", "show", "ready", "blocked", "chain"),
-            *("cancel", "pause", "resume", "retry", "import"),
-        },
-        "journal": {
-            *("tail", "verify", "replay", "stats"),
-            *("checkpoint", "export", "import", "compact"),
-        },
-        "queue": {
-            *("list", "show", "approve", "reject", "pause", "resume"),
-            *("freeze", "close", "open", "simulate"),
-        },
-        "workspace": {"list", "show", "clean", "restore"},
-    }
+    grammar = words_of(build()).verbs
+    known = {one.path[0] for one in grammar}
+    verbs = {one.path[0]: {verb.path[1] for verb in one.verbs} for one in grammar if one.verbs}
     for words in (one.split() for one in named):
         assert words[0] in known, words
         if words[0] in verbs and len(words) > 1 and not words[1].startswith("-"):

@@ -49,6 +49,9 @@ def test_a_tracker_s_beads_land_and_are_closed_there(new_project: NewProject) ->
         until(lambda: file.read_text().count("Landed as") == 2, project)
         until(lambda: "by-hand" in project.trailers("Oya-Bead"), project)
         assert sorted(project.trailers("Oya-Bead")) == ["by-hand", "t-1", "t-2"]
+        told = json.loads(project.oya("doctor", "--json", env=env).out)["data"]
+        assert [one for one in told if one["grade"] == "error"] == []
+        assert {one["grade"] for one in told if one["check"] in {"daemon", "parts"}} == {"ok"}
         assert project.oya("down").code == 0
     finally:
         pid = json.loads(project.oya("status", "--json").out)["data"]["pid"]

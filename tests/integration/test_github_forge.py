@@ -22,6 +22,7 @@ from oya_vcs.adapters.github import (
     Poller,
     UserToken,
     Wire,
+    clock_of,
     look,
     ourselves,
 )
@@ -299,6 +300,27 @@ async def test_the_doctor_says_what_is_missing(hub: Hub, oya: Oya) -> None:
     assert not [one for one in seen if one.grade == "error"]
     assert "required checks of main: test" in [one.what for one in seen]
     assert [one.what for one in await look(oya.api, oya.app, "gone", 0) if one.grade == "error"]
+
+
+async def test_the_doctor_compares_the_clocks(hub: Hub, oya: Oya) -> None:
+    """Half a minute either way is nothing; more is a warning that says which way."""
+    now_ms = hub.github.clock.now_ms()
+    for off_s, said in ((0, "our clock is GitHub's"), (3600, "ahead of"), (-90, "90 s behind")):
+        seen = await clock_of(oya.api, now_ms + off_s * 1_000)
+        assert said in seen.what
+        assert (seen.grade == "ok") is (not off_s)
+
+
+async def test_the_doctor_tells_of_webhooks_that_nobody_took(hub: Hub, oya: Oya) -> None:
+    """As GitHub's own list of deliveries has them."""
+    seen = await look(oya.api, oya.app, "main", 0)
+    assert not [one for one in seen if "reached nobody" in one.what]
+    hub.hooks.url = "http://127.0.0.1:1/nobody"
+    await hub.alice.opens({"b.txt": "B"})
+    await hub.settled()
+    seen = await look(oya.api, oya.app, "main", 0)
+    (told,) = [one for one in seen if "reached nobody" in one.what]
+    assert told.grade == "warning"
 
 
 async def test_the_doctor_looks_at_a_token(hub: Hub, oya: Oya) -> None:

@@ -20,7 +20,7 @@ from oya_vcs.adapters.github.opening import Opening
 from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.adapters.github.people import Person, ourselves
 from oya_vcs.adapters.github.poller import Poller
-from oya_vcs.adapters.github.rights import Looked, look
+from oya_vcs.adapters.github.rights import Looked, clock_of, look
 from oya_vcs.adapters.github.trying import Trials
 from oya_vcs.adapters.github.wire import Wire
 
@@ -45,6 +45,7 @@ __all__ = [
     "Why",
     "Wire",
     "claim",
+    "clock_of",
     "look",
     "ourselves",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from oya_vcs.adapters.github.auth import App
@@ -50,6 +51,8 @@ EVENTS = (
     "status",
 )
 """The webhooks that an App is to be sent. Without one, what it tells is found by polling."""
+SKEW_S_MAX = 30
+"""Between our clock and GitHub's: what an App signs is dated a minute back, no more."""
 _LEVELS = ("none", "read", "write", "admin")
 
 
@@ -78,11 +81,31 @@ async def _of_app(app: App) -> list[Looked]:
         mend = "Lift that in the settings of the account, under GitHub Apps."
         found.append(Looked("error", "the App's installation is suspended", mend))
     found += lacking(given.get("permissions") or {})
+    failed = await app.failed_deliveries()
+    if failed:
+        mend = "Compare address and secret in the App's settings; the daemon asks for them again."
+        found.append(Looked("warning", f"{len(failed)} webhooks of late reached nobody", mend))
     missing = [name for name in EVENTS if name not in (given.get("events") or ())]
     if missing:
         mend = "Tick them in the App's settings; until then polling finds what they tell."
         found.append(Looked("warning", f"the App is not sent {', '.join(missing)}", mend))
     return found
+
+
+async def clock_of(api: Github, now_ms: int) -> Looked:
+    """Whether our clock, which says `now_ms`, and GitHub's agree: what an App signs is good for
+    minutes, and a wait that GitHub asks for ends by its clock. Raises GithubFailed."""
+    heard = await api.wire.ask("GET", api.here(""), token=await api.token())
+    try:
+        theirs = parsedate_to_datetime(heard.headers["date"])
+    except (KeyError, ValueError):
+        return Looked("ok", "GitHub does not say what time it is")
+    ahead_s = (now_ms - int(theirs.timestamp() * 1_000)) // 1_000
+    if abs(ahead_s) <= SKEW_S_MAX:
+        return Looked("ok", "our clock is GitHub's")
+    how = "ahead of" if ahead_s > 0 else "behind"
+    mend = "Set it, and let it be kept (NTP): GitHub lets no App in whose clock is wrong."
+    return Looked("warning", f"our clock is {abs(ahead_s)} s {how} GitHub's", mend)
 
 
 def lacking(given: Mapping[str, str]) -> list[Looked]:

@@ -20,20 +20,25 @@ SINGLE = ("HEAD", "index", "packed-refs", "config", "shallow", "FETCH_HEAD", "OR
 PROGRAMS = ("git", "jj")
 
 
-def clear_stale_locks(git_dir: Path, store: Path) -> tuple[Path, ...]:
-    """Delete git's stale lock files and return them. Call it with the repository's lock held.
+def stale_locks(git_dir: Path, store: Path) -> tuple[Path, ...]:
+    """git's stale lock files.
 
     Stale is: a plain file of ours, older than STALE_AFTER_S, held open by nobody, while no git or
     jj process works in this repository (`git commit` keeps `index.lock` without holding it open as
-    long as its editor is open). Without /proc nobody can tell, and nothing is deleted.
+    long as its editor is open). Without /proc nobody can tell, and none is stale.
     """
     if not Path("/proc/self/fd").is_dir():
         return ()
     old = [path for path in _locks(git_dir) if _is_old(path)]
     if not old or _at_work(git_dir, store, set(map(str, old))):
         return ()
+    return tuple(old)
+
+
+def clear_stale_locks(git_dir: Path, store: Path) -> tuple[Path, ...]:
+    """Delete git's stale lock files and return them. Call it with the repository's lock held."""
     cleared = []
-    for path in old:
+    for path in stale_locks(git_dir, store):
         if _is_old(path):
             path.unlink(missing_ok=True)
             cleared.append(path)

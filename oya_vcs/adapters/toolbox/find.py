@@ -62,6 +62,15 @@ def complaint(name: str, program: Path) -> str:
     return _version_complaint(name, ran.stdout)
 
 
+def version_of(program: Path) -> str:
+    """What a program that `find_tools` found says to `--version`, in one line; empty where it says
+    nothing."""
+    try:
+        return " ".join(_asked(program).stdout.split())
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
 def _asked(program: Path, tries: int = TRIES_MAX) -> subprocess.CompletedProcess[str]:
     # An own environment and folder: no user's or repository's configuration may have a say.
     ran = subprocess.run(

@@ -25,7 +25,7 @@ from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.cli.wishes import asked
-from oya_vcs.config import Home
+from oya_vcs.config import Home, TrackerConfig
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.errors import ExitCode
 from oya_vcs.housekeeping import take
@@ -39,7 +39,8 @@ def import_beads(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Put the beads of a file on record, and say how many are new."""
     home, root = home_of(arguments), find_root(Path(arguments.repo))
     known = world_or_empty(arguments).beads
-    file = read_beads(Path(arguments.file), known=known, now_ms=SystemClock().now_ms())
+    path = Path(arguments.file) if arguments.file else root / TrackerConfig().file
+    file = read_beads(path, known=known, now_ms=SystemClock().now_ms())
     for warning in file.warnings:
         output.say(f"warning: {warning}")
     row = register(arguments, root)

@@ -93,7 +93,12 @@ def _beads(commands: Commands) -> None:
     chain.add_argument("bead", metavar="ID")
     _adding(verbs)
     importing = _add(verbs, "import", "put the beads of a file on record, for the daemon")
-    importing.add_argument("file", metavar="BEADS.jsonl", help="one JSON object a line")
+    importing.add_argument(
+        "file",
+        nargs="?",
+        metavar="BEADS.jsonl",
+        help="one JSON object a line (default: the .beads/issues.jsonl of the repository)",
+    )
     importing.add_argument("--repo", default=".", metavar="REPO", help="a jj repository (this)")
     _wishes(verbs)
 

@@ -64,6 +64,17 @@ def test_a_bead_comes_from_arguments_or_a_pipe(project: Project) -> None:
     assert rest["needs"] == ["fix-the-menu"]
 
 
+def test_an_import_takes_the_tracker_s_file_where_none_is_named(project: Project) -> None:
+    """`.beads/issues.jsonl` of the repository; where there is none, that is said by its name."""
+    missing = project.oya("bead", "import", "--repo", str(project.root))
+    assert (missing.code, ".beads/issues.jsonl: the beads file" in missing.err) == (1, True)
+    file = project.root / ".beads" / "issues.jsonl"
+    file.parent.mkdir()
+    file.write_text('{"_type":"issue","id":"t-1","title":"From the tracker"}\n')
+    ran = project.oya("bead", "import", "--repo", str(project.root), "--json")
+    assert (ran.data["taken"], list(specs(project))) == (1, ["t-1"])
+
+
 def on_terminal(project: Project, editor: str, *words: str) -> subprocess.CompletedProcess[str]:
     """`bead add` with a terminal to read from, and that editor."""
     script = project.folder / "editor.sh"

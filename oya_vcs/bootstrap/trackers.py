@@ -8,17 +8,18 @@ Polls: a look at a file costs a stat. Must not know what follows from what is re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.tracker import BeadsFile, read_beads
 from oya_vcs.adapters.tracker.writing import Fields, Mark, mark_of, write_fields
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.core.events import Event
-from oya_vcs.core.ids import RepoId
+from oya_vcs.core.ids import BeadId, RepoId
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.tracking import (
     GONE,
@@ -42,12 +43,35 @@ STEP_BEADS_MAX = 200
 """Of one file in one step, so that no other step waits for a large one."""
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file says, its beads each after what it needs. Made in a thread: 10,000 beads take a
+    while."""
+
+    content: BeadsFile
+    beads: Sequence[BeadSpec]
+    seen: Mapping[BeadId, Seen]
+    gone: Sequence[BeadId]
+
+
+def _read(path: Path, known: Collection[BeadId], now_ms: int) -> _File:
+    """Raises InputInvalid."""
+    file = read_beads(path, known=known, now_ms=now_ms, followed=True)
+    statuses = file.statuses
+    return _File(
+        content=file,
+        beads=in_order(file.beads),
+        seen={bead: Seen(status, file.updated_ms.get(bead)) for bead, status in statuses.items()},
+        gone=[bead for bead, status in statuses.items() if status in GONE],
+    )
+
+
 @dataclass(slots=True)
 class _Followed:
     """A file as it was last seen: `seen_at` is the event that its beads were last compared at."""
 
     mark: Mark | None = None
-    file: BeadsFile | None = None
+    file: _File | None = None
     due_ms: int | None = None
     later: bool = False
     seen_at: int = -1
@@ -102,47 +126,44 @@ class Trackers:
             if mark is None:
                 return
             beads = (await door.holder()).engine.world.beads
-            read = partial(read_beads, path, known=beads.keys(), now_ms=now_ms, followed=True)
-            known.file = await asyncio.to_thread(read)
-            due = (at for at in known.file.deferred.values() if at > now_ms)
+            known.file = await asyncio.to_thread(_read, path, beads.keys(), now_ms)
+            due = (at for at in known.file.content.deferred.values() if at > now_ms)
             known.due_ms = min(due, default=None)
         file = known.file
         if file is None:
             said += known.said
             return
-        said += file.warnings
+        said += file.content.warnings
         seq = (await door.holder()).engine.seq
         if seq == known.seen_at:
             said += known.said
             return
         name = f"{settings.file} ({plan.root})"
         if not is_settled or is_due or known.later:
-            said += await self._follow(door, repo, known, name, cancel=settings.cancel_closed)
+            gone = file.gone if settings.cancel_closed else ()
+            known.later, notes = await self._follow(door, repo, file, name, gone)
+            said += notes
         if settings.write_back and is_settled and mark is not None:
             await self._write_back(door, repo, plan, file, mark)
         known.seen_at = seq if is_settled else -1
 
     async def _follow(
-        self, door: Door, repo: RepoId, known: _Followed, name: str, *, cancel: bool
-    ) -> list[str]:
-        """Record what follows, a part of the file at a time; the notes. Raises what the door is
-        closed with."""
-        if known.file is None:
-            return []
-        beads, notes, later = in_order(known.file.beads), list[str](), False
-        for part in _parts(beads):
+        self, door: Door, repo: RepoId, file: _File, name: str, gone: Sequence[BeadId]
+    ) -> tuple[bool, list[str]]:
+        """Record what follows, a part of the file at a time; whether there is more to follow later,
+        and the notes. Raises what the door is closed with."""
+        later, notes = False, list[str]()
+        for part in _parts(file.beads):
             found = await self._recorded(door, partial(follow, repo=repo, beads=part, name=name))
             notes += found.notes
             later = later or bool(found.later)
-        known.later = later
-        if cancel:
-            gone = [bead for bead, status in known.file.statuses.items() if status in GONE]
 
-            def ended(world: World) -> Followed:
-                return Followed(tuple(cancel_gone(world, repo, gone, name=name)), (), ())
+        def ended(world: World) -> Followed:
+            return Followed(tuple(cancel_gone(world, repo, gone, name=name)), (), ())
 
+        if gone:
             await self._recorded(door, ended)
-        return notes
+        return later, notes
 
     async def _recorded(self, door: Door, judge: Callable[[World], Followed]) -> Followed:
         """What a judgement finds, at the moment of the step that records it."""
@@ -159,20 +180,17 @@ class Trackers:
         return found[0]
 
     async def _write_back(
-        self, door: Door, repo: RepoId, plan: Plan, file: BeadsFile, mark: Mark
+        self, door: Door, repo: RepoId, plan: Plan, file: _File, mark: Mark
     ) -> None:
         world = (await door.holder()).engine.world
-        seen = {
-            bead: Seen(status, file.updated_ms.get(bead)) for bead, status in file.statuses.items()
-        }
-        wanted = to_write(world, repo, seen)
+        wanted = to_write(world, repo, file.seen)
         if not wanted:
             return
         now = datetime.fromtimestamp(self.clock.now_ms() / 1_000, UTC)
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         changes = {bead: _fields(one, stamp) for bead, one in wanted.items()}
         path = plan.root / plan.config.tracker.file
-        await asyncio.to_thread(write_fields, path, mark, changes, file.lines)
+        await asyncio.to_thread(write_fields, path, mark, changes, file.content.lines)
 
 
 def _fields(one: Written, stamp: str) -> Fields:

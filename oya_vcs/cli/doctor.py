@@ -42,7 +42,7 @@ class Line:
 
 def doctor(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Run every check. 0 without errors, else 1 (warnings, and what was mended, do not count)."""
-    patient = Patient(arguments)
+    patient = Patient(arguments, output.say)
     lines = [line for check in CHECKS for line in _looked(check, patient, cure=arguments.fix)]
     errors = sum(one.grade == "error" for one in lines)
     rows = [(one.grade, one.check, one.found.what) for one in lines]

@@ -38,6 +38,8 @@ class Patient:
     is asked for, and once."""
 
     arguments: argparse.Namespace
+    say: Callable[[str], None]
+    """Hears what a cure that takes long is doing."""
 
     @cached_property
     def home(self) -> Home:

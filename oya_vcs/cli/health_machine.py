@@ -8,6 +8,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
@@ -48,15 +49,14 @@ def _tools(patient: Patient) -> Iterator[Finding]:
     try:
         tools = find_tools(tools_folder(), patient.environ)
     except OyaError as error:
-        yield Finding("error", error.message, error.hint, _provided)
+        yield Finding("error", error.message, error.hint, partial(_provided, patient))
         return
     for name, program in (("jj", tools.jj), ("git", tools.git)):
         yield Finding("ok", f"{name} is {program}, {version_of(program)}")
 
 
-def _provided() -> str:
-    said: list[str] = []
-    tools = provision(tools_folder(), said.append)
+def _provided(patient: Patient) -> str:
+    tools = provision(tools_folder(), patient.say)
     return f"Put jj and git into {tools.jj.parent}."
 
 

@@ -72,8 +72,8 @@ def test_any_object_keeps_all_else(
 
 def test_a_line_of_another_bead_stays() -> None:
     """The file is not as it was thought to be: better nothing than the wrong one."""
-    for line in (b'{"id":"b","status":"open"}', b"[1]", b""):
-        assert changed(line, {1: (A, NEW)}) == line
+    for line in (b'{"id":"b","status":"open"}', b"[1]", b"", b'{"id":"a', b"\xff", b'"a"', b"{"):
+        assert changed(line, {1: (A, NEW), 7: (A, NEW)}) == line
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(

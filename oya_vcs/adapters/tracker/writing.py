@@ -87,9 +87,15 @@ def changed(content: bytes, changes: Mapping[int, tuple[BeadId, Fields]]) -> byt
     as it is."""
     lines = content.split(b"\n")
     for number, (bead, new) in changes.items():
-        line = lines[number - 1].decode()
-        members = _members(line)
-        if members and json.loads(line.removeprefix(_BOM)).get("id") == bead:
+        if number > len(lines):
+            continue
+        try:
+            line = lines[number - 1].decode()
+            members = _members(line)
+            is_its_own = json.loads(line.removeprefix(_BOM)).get("id") == bead
+        except (ValueError, IndexError, AttributeError):
+            continue
+        if is_its_own:
             lines[number - 1] = _edited(line, members, new).encode()
     return b"\n".join(lines)
 

@@ -55,7 +55,7 @@ async def test_the_life_of_a_workspace_as_the_op_log_has_it(
     user_repo: UserRepo, repository: JjRepository, tmp_path: Path
 ) -> None:
     """Arguments stay in the op log for ever: no text of a bead is one. Each operation of ours is
-    marked as ours. A colocated repository gets no git worktree, which parallel adds would break."""
+    marked as this home's. A colocated repository gets no git worktree: parallel adds break them."""
     before = user_repo.peek("op", "log", "--no-graph", "-T", OPERATIONS).splitlines()
     attempt = Attempt(user_repo, repository, tmp_path / "oya-home")
     made = await attempt.create()
@@ -69,7 +69,7 @@ async def test_the_life_of_a_workspace_as_the_op_log_has_it(
     after = user_repo.peek("op", "log", "--no-graph", "-T", OPERATIONS)
     ours = [line for line in after.splitlines() if line not in before]
     assert len(ours) > 3
-    assert {line.split()[1] for line in ours} == {"oya-vcs@oya-vcs"}
+    assert {line.split()[1] for line in ours} == {f"oya-vcs@{repository.workspace_prefix}"}
     assert "args: jj" in after.replace("tags: ", "")
     assert "hunter2" not in after
     assert "hunter2" in user_repo.git("log", "--all", "--format=%s")

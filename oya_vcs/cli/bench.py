@@ -24,6 +24,7 @@ from oya_vcs.bench import (
     appends,
     candidates,
     figures,
+    following,
     load,
     parts,
     planning,
@@ -195,6 +196,14 @@ def _webhook(
     yield from webhooks.webhooks(folder, arguments.rounds, arguments.deliveries)
 
 
+def _watch(
+    folder: Path, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> Iterator[Figure]:
+    tools = find_tools(tools_folder(), environment())
+    say(f"{arguments.rounds} rounds of {following.OPERATIONS} operations and a burst; then nothing")
+    yield from asyncio.run(_followed(folder, tools, arguments.rounds))
+
+
 _PARTS = {
     "run": _run,
     "load": _load,
@@ -205,6 +214,7 @@ _PARTS = {
     "runtime": _runtime,
     "workspace": _workspace,
     "webhook": _webhook,
+    "watch": _watch,
 }
 _FLAGS = {
     "run": ("beads", "steps"),
@@ -216,8 +226,23 @@ _FLAGS = {
     "runtime": (),
     "workspace": (),
     "webhook": ("deliveries",),
+    "watch": (),
 }
 """Of each part the flags that say how much of it is measured."""
+
+
+async def _followed(folder: Path, tools: Tools, rounds: int) -> list[Figure]:
+    many = []
+    for number in range(following.REPOS):
+        repo = folder / f"watched-{number}" / "repo"
+        await make_repository(repo, tools, files=1, check="true")
+        environ = user_environment(repo, tools)
+        many.append(await following.opened(repo, repo.parent / "home", tools, environ))
+    person = following.Person(many[0].root, tools.jj, user_environment(many[0].root, tools))
+    return [
+        *await following.noticed(folder / "seen", many[0], person, rounds),
+        await following.idle(folder / "idle", many, following.IDLE_S),
+    ]
 
 
 async def _candidates(folder: Path, tools: Tools, count: int) -> list[Figure]:

@@ -351,14 +351,15 @@ def _bench(commands: Commands) -> None:
         "core: graphs and queues of beads against bare counters, networkx and heaps.\n"
         "runtime: messages of actors and injected crashes, against bare queues and the back-off.\n"
         "workspace: making, collecting and removing workspaces against bare jj calls.\n"
-        "webhook: webhooks from the socket to the disk against the bare web server.",
+        "webhook: webhooks from the socket to the disk against the bare web server.\n"
+        "watch: operations of others until they are on disk, against a bare watch; idle CPU.",
     )
     bench.add_argument(
         "what",
         nargs="?",
         choices=(
             *("all", "run", "load", "queue", "pool"),
-            *("journal", "core", "runtime", "workspace", "webhook"),
+            *("journal", "core", "runtime", "workspace", "webhook", "watch"),
         ),
         default="all",
         help="(all)",

@@ -87,8 +87,8 @@ class Watching:
     _again: set[RepoId] = field(default_factory=set)
 
     async def run(self, ready: Ready) -> None:
-        """A child: follows until cancelled. Raises what a look failed of, if that is no error of
-        the world."""
+        """A child: follows until cancelled, in each of its lives. Raises what a look failed of, if
+        that is no error of the world."""
         ready()
         try:
             while True:
@@ -102,9 +102,11 @@ class Watching:
                             one for at, one in watched.items() if not folders or at in folders
                         )
         finally:
-            for look in self._looks.values():
+            looks = list(self._looks.values())
+            self._looks.clear()
+            for look in looks:
                 look.cancel()
-            await asyncio.gather(*self._looks.values(), return_exceptions=True)
+            await asyncio.gather(*looks, return_exceptions=True)
 
     def _folders(self) -> Mapping[Path, Watched]:
         return {one.operations.folder: one for one in self.places()}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oya_vcs.bench import appends, parts, pool, replays, story, webhooks, workflow
+from oya_vcs.bench import appends, following, parts, pool, replays, story, webhooks, workflow
 from oya_vcs.bench.figures import Figure, put, regressed
 from oya_vcs.cli import main
 from oya_vcs.cli.bench import LEAST
@@ -46,6 +46,8 @@ OF_CORE = [
     *(f"queue-{strategy}" for strategy in ("fifo", "lifo", "priority", "round_robin")),
 ]
 OF_WEBHOOK = ["webhook", "webhook-least", "webhook-p99", "webhook-memory"]
+OF_WATCH = ["operation-seen", "operation-burst", "watch-idle"]
+"""The figures of `bench watch`."""
 OF_LOAD = ["load-bead", "load-claimed"]
 """The figures of `bench load` that are judged."""
 OF_POOL = ["first-beat", "hundred-workers"]
@@ -176,6 +178,7 @@ def test_the_command_measures_and_judges(
     writes its table, leaves nothing behind, and fails at a gate that nothing can pass."""
     names = set(json.loads(GATE.read_text())["figures"])
     names -= {*OF_RUN, *OF_LOAD, *OF_QUEUE, *OF_POOL, *OF_RUNTIME, *OF_CORE, *OF_WEBHOOK}
+    names -= {*OF_WATCH}
     gate = tmp_path / "gate.json"
     gate.write_text(json.dumps({"figures": {name: {"at_most": 0} for name in names}}))
     figures = tmp_path / "figures.md"
@@ -204,6 +207,21 @@ def test_what_needs_jj_and_git_is_measured_and_judged(
     found = [one["name"] for one in json.loads(ran.stdout)["data"]["figures"]]
     assert found == figures
     assert set(figures) <= set(json.loads(GATE.read_text())["figures"])
+
+
+@pytest.mark.callback_blocks
+def test_what_others_do_is_measured_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bench watch`: each operation is waited for, and its figures are judged."""
+    for name, least in (("OPERATIONS", 2), ("BURST", 3), ("REPOS", 2), ("IDLE_S", 0.05)):
+        monkeypatch.setattr(following, name, least)
+    argv = ["--json", "bench", "watch", "--rounds", "1", "--dir", str(tmp_path)]
+    assert main(argv) == ExitCode.DONE
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)["data"]["figures"]}
+    assert list(found) == OF_WATCH
+    assert set(OF_WATCH) <= set(json.loads(GATE.read_text())["figures"])
+    assert found["operation-burst"]["ratio"] > 1
 
 
 def test_runs_are_measured_and_judged(

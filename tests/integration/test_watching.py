@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from oya_vcs.adapters.clock import ManualClock
 from oya_vcs.adapters.jj import JjOperations, JjRepository
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.adapters.watch import stirred
-from oya_vcs.core.events import Event, RepoRegistered
+from oya_vcs.core.events import Event, RepoRegistered, TargetMoved
+from oya_vcs.core.ids import CommitId, OperationId
+from oya_vcs.core.op_log import Operation
 from oya_vcs.core.operations import Movement, OperationSeen, OperationsPassed, Passing
 from oya_vcs.core.policies import Policies
 from oya_vcs.journal.replay import digest, replay
@@ -26,6 +29,7 @@ from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.watching import Watched, Watching
 from tests.integration.conftest import UserRepo
 from tests.op_oracle import Oracle, Told
+from tests.processes import until
 
 
 def told(movements: Sequence[Movement]) -> set[Told]:
@@ -88,6 +92,10 @@ class Follower:
     def seen(self) -> list[OperationSeen]:
         """The operations that are on record."""
         return [one for one in self.events() if isinstance(one, OperationSeen)]
+
+    def has_seen(self, count: int) -> bool:
+        """Whether exactly so many operations are on record."""
+        return len(self.seen()) == count
 
     def passed(self) -> list[OperationsPassed]:
         """What is on record of those that are not told one by one."""
@@ -179,7 +187,7 @@ async def test_nothing_is_written_and_no_lock_is_taken(follower: Follower) -> No
     """Neither an operation nor a snapshot of somebody's files, with one head of the log or two; a
     repository that is locked meanwhile is read all the same."""
     await follower.look()
-    (user, (head,)) = follower.user, heads_of(follower)
+    user, (head,) = follower.user, heads_of(follower)
     for word in ("one", "two"):
         user.peek("--at-op", head, "describe", "-m", word)
     dirty = (user.root / "dirty.txt").read_bytes()
@@ -426,3 +434,84 @@ async def test_whatever_somebody_does_is_told_as_the_log_has_it(
         assert not set(parents[one]) & set(order[at:])
     assert [one.why for one in follower.passed()] == [Passing.FIRST]
     assert follower.said == []
+
+
+class Hung(JjOperations):
+    """A log that cannot be read to its end, while it is to be so."""
+
+    def __init__(self, repository: JjRepository) -> None:
+        super().__init__(repository)
+        self.hangs = False
+        self.asked = asyncio.Event()
+
+    async def log(self, heads: Collection[OperationId], most: int) -> Sequence[Operation]:
+        """As jj has it, or never."""
+        if self.hangs:
+            self.asked.set()
+            await asyncio.Event().wait()
+        return await super().log(heads, most)
+
+
+async def test_it_follows_by_itself_in_each_of_its_lives(follower: Follower) -> None:
+    """Woken by the folder, it tells each operation; stopped in the middle of a look and started
+    again, it goes on."""
+    operations = Hung(follower.repository)
+    place = replace(follower.place, operations=operations)
+    async with follower.life() as watching:
+        watching.places = lambda: [place]
+        for life in (1, 2):
+            task = asyncio.create_task(watching.run(lambda: None))
+            await until(follower.events)
+            follower.user.peek("describe", "-m", f"life {life}")
+            await until(partial(follower.has_seen, 2 * life - 1))
+            operations.hangs = True
+            follower.user.peek("describe", "-m", "stopped in the middle")
+            await operations.asked.wait()
+            operations.hangs = False
+            operations.asked.clear()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await watching.look(place)
+    assert len(follower.seen()) == 4
+    assert follower.said == []
+
+
+async def test_what_cannot_be_read_is_said_once_and_tried_again(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository that jj refuses costs its own news and nothing else."""
+    await follower.look()
+    follower.user.peek("describe", "-m", "unseen")
+    async with follower.life() as watching:
+        with monkeypatch.context() as patch:
+            programs = replace(follower.repository._programs, jj=Path("/nowhere/jj"))
+            patch.setattr(follower.repository, "_programs", programs)
+            for _ in range(2):
+                await watching.look(follower.place)
+        assert follower.seen() == []
+        await watching.look(follower.place)
+    assert len(follower.seen()) == 1
+    (said,) = follower.said
+    assert said.startswith(f"What others do in {follower.repository.id} is not seen now: ")
+
+
+async def test_a_target_that_its_user_moves_is_known_at_once_where_that_is_landed_on(
+    follower: Follower,
+) -> None:
+    """In the very step that records the operation; where a remote has the target, it is not."""
+    user = follower.user
+    for lands_here in (True, False):
+        follower.lands_here = lands_here
+        follower.journal = MemoryJournal()
+        here = TargetMoved(repo=follower.repository.id, commit=CommitId(user.commit("main")))
+        async with follower.life() as watching:
+            await watching.look(follower.place)
+            await watching.door.offer(here)
+            user.peek("new", "main", "-m", f"by hand {lands_here}", "--no-edit")
+            user.peek("bookmark", "set", "main", "-r", f'subject("by hand {lands_here}")')
+            await watching.look(follower.place)
+        moved = [row.event for row in follower.journal.read()]
+        there = replace(here, commit=CommitId(user.commit("main")))
+        told = [one for one in moved if isinstance(one, TargetMoved)]
+        assert told == ([here, there] if lands_here else [here])

@@ -19,8 +19,18 @@ from pathlib import Path
 from oya_vcs.adapters.memory import Files, Work, new_outside
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
-from oya_vcs.core.ids import BeadId, CommitId, WorkspaceName
+from oya_vcs.core.following import following
+from oya_vcs.core.ids import BeadId, CommitId, OperationId, WorkspaceName
 from oya_vcs.core.intake import take_in
+from oya_vcs.core.operations import (
+    Head,
+    Movement,
+    MovementKind,
+    OperationSeen,
+    OperationsPassed,
+    Passing,
+    Subject,
+)
 from oya_vcs.core.pulls import Level, PullState
 from oya_vcs.core.submissions import Submission, submit
 from oya_vcs.journal import checkpoint, replay, snapshot
@@ -253,6 +263,56 @@ async def submitted() -> Daemon:
     return daemon
 
 
+def watched() -> list[Recorded]:
+    """What others do in jj: a bookmark that comes to stand between two commits, and is set; a
+    target that is moved; operations that are not told one by one."""
+    scene = Scene()
+    scene.submit("one")
+    tip = scene.world.repos[scene.repo].queue.tip
+    assert tip is not None
+    commits = [CommitId(digit * 40) for digit in "123"]
+    heads = [Head(OperationId(digit * 128), digit * 16) for digit in "abcde"]
+
+    def passed(why: Passing, at: int, *moved: Movement) -> None:
+        since = scene.world.repos[scene.repo].seen
+        known = (heads[at],)
+        event = OperationsPassed(
+            repo=scene.repo, why=why, movements=moved, since=since, heads=known
+        )
+        scene.take(event)
+
+    def seen(at: int, *moved: Movement) -> None:
+        event = OperationSeen(
+            repo=scene.repo,
+            operation=heads[at].operation,
+            by="uma@here",
+            description="ünïcode",
+            ended_ms=1_700_000_000_000,
+            movements=moved,
+            beyond=7,
+            since=scene.world.repos[scene.repo].seen,
+            heads=(heads[at],),
+        )
+        scene.take(*following(scene.world, scene.repo, [event]))
+
+    def bookmark(name: str, *after: CommitId, before: CommitId) -> Movement:
+        return Movement(
+            kind=MovementKind.BOOKMARK_MOVED,
+            subject=Subject.BOOKMARK,
+            name=name,
+            before=(before,),
+            after=after,
+            conflicted=len(after) > 1,
+        )
+
+    passed(Passing.FIRST, 0)
+    seen(1, bookmark("torn", *commits[:2], before=commits[2]))
+    seen(2, bookmark("main", commits[0], before=tip))
+    passed(Passing.ABANDONED, 3, bookmark("other", *commits[1:], before=commits[0]))
+    seen(4, bookmark("torn", commits[2], before=commits[0]))
+    return scene.rows
+
+
 STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
     "golden-1": lambda: list(asyncio.run(story()).journal.read()),
     "golden-2": lambda: Dice(894).run().rows,
@@ -260,6 +320,7 @@ STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
     "golden-4": asked,
     "golden-5": pulled,
     "golden-submitted": lambda: list(asyncio.run(submitted()).journal.read()),
+    "golden-watched": watched,
 }
 """Each was told once, by the program of its time; the two of dice have most of what can happen in a
 merge queue (`tests/merge_dice.py`)."""

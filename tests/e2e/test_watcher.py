@@ -71,7 +71,8 @@ def test_what_the_user_does_is_on_record_while_the_daemon_runs_and_after_it_was_
     house: House,
 ) -> None:
     """A burst, a kill, more while nobody watches: each of the user's operations once, in order, and
-    none of the daemon's own; `journal tail` tells them in sentences."""
+    none of the daemon's own; `journal tail` tells them in sentences, `status` names a bookmark that
+    was moved in two ways."""
     project = house.project
     house.answer("up")
     house.until(lambda: house.rows("OperationsPassed"))
@@ -90,11 +91,18 @@ def test_what_the_user_does_is_on_record_while_the_daemon_runs_and_after_it_was_
     said = project.oya("journal", "tail").out
     assert "did: create bookmark mine pointing to commit" in said
     assert "    The bookmark mine was created at " in said
+    at = house.by_user()[-1]
+    for place in ("main", "@"):
+        project.jj("--at-op", at, "bookmark", "set", "mine", "-r", place, "--allow-backwards")
+    project.jj("--at-op", at, "bookmark", "delete", "mine")
+    project.jj("log", "-r", "@")
+    house.until(lambda: "bookmark mine of" in project.oya("status").out)
     house.answer("down")
     assert project.oya("journal", "verify").code == 0
 
 
-def test_a_conflicted_bookmark_is_told_and_a_queue_that_waited_for_it_goes_on(
+@pytest.mark.chaos
+def test_a_conflicted_target_is_told_and_a_queue_that_waited_for_it_goes_on(
     house: House,
 ) -> None:
     """Moved in two ways, the target stops the queue, as `status` says; when its user sets it, the

@@ -134,9 +134,12 @@ def heads_of(follower: Follower) -> list[str]:
 
 
 async def test_the_first_look_tells_nothing_of_what_was_before(follower: Follower) -> None:
-    """But where it begins; and a second look, at a log that has not moved, writes nothing."""
+    """But where it begins; and a second look, at a log that has not moved, writes nothing. A lock
+    of jj's own beside the heads is none of them."""
     await follower.look()
+    (JjOperations(follower.repository).folder / "lock").touch()
     await follower.look()
+    (JjOperations(follower.repository).folder / "lock").unlink()
     (event,) = follower.events()
     assert isinstance(event, OperationsPassed)
     assert event.why is Passing.FIRST

@@ -44,6 +44,8 @@ _REFS = (
     'json(local_bookmarks) ++ "\\t" ++ working_copies.map(|one| json(one.name())).join("\\t")'
     ' ++ "\\n"'
 )
+_ID = re.compile(r"[0-9a-f]{128}")
+"""How an operation is named; for moments there is a file `lock` beside the heads."""
 _GONE = re.compile(r"No operation ID matching|[Oo]bject \S+ of type \S+ not found")
 """How jj says that an operation, or what it showed, is not there any more."""
 
@@ -65,9 +67,10 @@ class JjOperations:
 
         def listed() -> frozenset[OperationId]:
             try:
-                return frozenset(OperationId(one.name) for one in self.folder.iterdir())
+                names = [one.name for one in self.folder.iterdir()]
             except OSError:
                 return frozenset()
+            return frozenset(OperationId(name) for name in names if _ID.fullmatch(name))
 
         return await asyncio.to_thread(listed)
 

@@ -12,7 +12,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test lint check bench chaos dist clean
+.PHONY: help setup demo test lint check bench chaos agents dist clean
 
 help:
 	@echo 'make setup   a .venv with everything pinned, and jj and git where the system lacks them'
@@ -22,8 +22,9 @@ help:
 	@echo 'make check   lint, then test'
 	@echo 'make bench   setup, then the benchmarks'
 	@echo 'make chaos   setup, then what kills, starves or breaks a real system; writes docs/CHAOS.md'
+	@echo 'make agents  setup, then real agents, which npm brings, with a model that follows a script'
 	@echo 'make dist    setup, then the wheel and the source distribution in dist/'
-	@echo 'make clean   removes .venv, dist/ and caches; the tool folder stays'
+	@echo 'make clean   removes .venv, .agents, dist/ and caches; the tool folder stays'
 
 # --- Setup: each stamp is newer than what it was made from, so a second run only asks for jj. ------
 
@@ -79,10 +80,28 @@ chaos: setup
 	  $(PYTEST_ARGS)
 	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=search tests/properties
 
+# Pinned by integrity in requirements/agents; no script of a package is run.
+# OYA_OPENCODE names an opencode that is there already.
+agents: setup
+	@opencode="$${OYA_OPENCODE:-}"; \
+	if test -z "$$opencode"; then \
+	  command -v npm > /dev/null || { \
+	    echo 'error: npm is not there.'; \
+	    echo 'hint: install it, or name an opencode: make agents OYA_OPENCODE=/path/to/opencode'; \
+	    exit 2; } >&2; \
+	  mkdir -p .agents && cp requirements/agents/package*.json .agents/; \
+	  npm ci --prefix .agents --ignore-scripts --no-audit --no-fund --loglevel=error; \
+	  opencode="$$(ls "$$PWD"/.agents/node_modules/opencode-*/bin/opencode 2> /dev/null | tail -n 1)"; \
+	  test -n "$$opencode" || { \
+	    echo 'error: the pinned opencode is for Linux on x64.'; \
+	    echo 'hint: name another one: make agents OYA_OPENCODE=/path/to/opencode'; exit 2; } >&2; \
+	fi; \
+	OYA_OPENCODE="$$opencode" $(PY) -m pytest $(PYTEST_ARGS) tests/integration/test_opencode_real.py
+
 dist: setup
 	@rm -rf dist
 	@$(PY) -m build --no-isolation --outdir dist .
 
 clean:
-	@rm -rf $(VENV) dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	@rm -rf $(VENV) .agents dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 	  .import_linter_cache

@@ -37,6 +37,7 @@ def workers_of(plan: Plan, runner: ReaperRunner, grants: Grants | None) -> Perfo
         environ=plan.environ,
         box=_box_of(plan),
         grants=grants,
+        server=plan.config.opencode,
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from oya_vcs.adapters import jj
+from oya_vcs.adapters.agents import opencode
 from oya_vcs.adapters.agents.presets import command_of, require_sense
 from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
@@ -58,7 +59,10 @@ class Plan:
     def secrets(self) -> Sequence[str]:
         """What no log and no record may hold."""
         github = self.config.github
-        named = (*self.config.worker.env, github.token_env, github.webhook_secret_env)
+        named = (
+            *(*self.config.worker.env, github.token_env, github.webhook_secret_env),
+            self.config.opencode.password_env,
+        )
         return secret_values(self.environ, named)
 
     @property
@@ -232,6 +236,9 @@ async def _require_worker(
     config: Config, repository: JjRepository, tip: CommitId, environ: Mapping[str, str]
 ) -> None:
     require_sense(config.worker)
+    opencode.require_sense(config.worker, config.opencode)
+    if opencode.attached(config.worker, config.opencode):
+        return
     command = command_of(config.worker)
     await asyncio.to_thread(require_program, command, environ.get("PATH", ""))
     program = relative_program(command)

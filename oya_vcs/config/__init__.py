@@ -2,6 +2,7 @@
 
 from oya_vcs.config.gateway import GatewayConfig, Price
 from oya_vcs.config.loading import load, target_of
+from oya_vcs.config.opencode import OpencodeConfig
 from oya_vcs.config.places import (
     Home,
     default_home,
@@ -29,6 +30,7 @@ __all__ = [
     "GithubConfig",
     "Home",
     "LogsConfig",
+    "OpencodeConfig",
     "Price",
     "QueueConfig",
     "RepoConfig",

@@ -26,17 +26,13 @@ def between(low: int, high: int = INTEGER_MAX) -> dict[str, Rule]:
     return {"rule": lambda v: "" if low <= v <= high else f"must be from {low} {most}, and is {v}"}
 
 
-def one_of(*now: str, later: Sequence[str] = ()) -> dict[str, Rule]:
-    """The words a key may be; `later` are those that are documented and not available yet."""
-
-    def rule(value: str) -> str:
-        if value in now:
-            return ""
-        if value in later:
-            return f'cannot be "{value}" in this version; use {words(now)}'
-        return f"must be {words([*now, *later])}, and is {shown(value)}{meant(value, now)}"
-
-    return {"rule": rule}
+def one_of(*known: str) -> dict[str, Rule]:
+    """The words a key may be."""
+    return {
+        "rule": lambda v: (
+            "" if v in known else f"must be {words(known)}, and is {shown(v)}{meant(v, known)}"
+        )
+    }
 
 
 def like(pattern: str, what: str) -> dict[str, Rule]:
@@ -77,6 +73,14 @@ def permissions(value: tuple[str, ...]) -> str:
     wrong = next((one for one in value if one not in TOOL_KINDS), None)
     known = words(TOOL_KINDS)
     return "" if wrong is None else f"must hold {known}, and holds {shown(wrong)}"
+
+
+def servers(value: tuple[str, ...]) -> str:
+    """Addresses to which a password may go: in the clear on this machine only."""
+    form = r"https://[^\s?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/?"
+    wrong = next((one for one in value if re.fullmatch(form, one, re.ASCII) is None), None)
+    what = "must hold addresses such as http://127.0.0.1:4096, or https"
+    return "" if wrong is None else f"{what}, and holds {shown(wrong)}"
 
 
 def places(value: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oya_vcs.config.gateway import GatewayConfig
+from oya_vcs.config.opencode import OpencodeConfig
 from oya_vcs.config.rules import (
     address,
     argv,
@@ -44,7 +45,7 @@ class WorkerConfig:
     well-known program, `permissions` what an agent is allowed when it asks; `home` "private" gives
     each attempt a home of its own."""
 
-    kind: str = field(default="command", metadata=one_of("command", "acp", later=["opencode"]))
+    kind: str = field(default="command", metadata=one_of("command", "acp", "opencode"))
     preset: str = field(default="", metadata=one_of("", "codex", "claude", "opencode", "aider"))
     command: tuple[str, ...] = field(default=(), metadata={"rule": argv})
     permissions: tuple[str, ...] = field(default=(), metadata={"rule": permissions})
@@ -183,6 +184,7 @@ class Config:
     web: WebConfig = field(default_factory=WebConfig)
     github: GithubConfig = field(default_factory=GithubConfig)
     gateway: GatewayConfig = field(default_factory=GatewayConfig)
+    opencode: OpencodeConfig = field(default_factory=OpencodeConfig)
 
 
 SECTIONS: Mapping[str, type] = {
@@ -195,6 +197,7 @@ SECTIONS: Mapping[str, type] = {
     "web": WebConfig,
     "github": GithubConfig,
     "gateway": GatewayConfig,
+    "opencode": OpencodeConfig,
 }
 
 USERS_OWN = frozenset({"gateway"})

@@ -117,6 +117,11 @@ private_key_file = "key.pem"
 token_env = "TOKEN"
 webhook_secret_env = "SECRET"
 poll_ms = 5
+[opencode]
+urls = ["http://[::1]:4096", "https://oc.example"]
+password_env = "PW"
+model = "a/b:c"
+agent = "build"
 """
 
 
@@ -154,6 +159,14 @@ EVERY_WORKER_KEY = {
     "reads": ("~/.local/bin",),
     "writes": ("/var/cache/agent",),
     "backoff_ms": 7,
+}
+
+
+EVERY_OPENCODE_KEY = {
+    "urls": ("http://[::1]:4096", "https://oc.example"),
+    "password_env": "PW",
+    "model": "a/b:c",
+    "agent": "build",
 }
 
 
@@ -199,6 +212,7 @@ def test_every_documented_key_is_taken() -> None:
         "web": {"listen": "[::1]:80"},
         "github": EVERY_GITHUB_KEY,
         "gateway": asdict(Config().gateway),
+        "opencode": EVERY_OPENCODE_KEY,
     }
 
 
@@ -359,19 +373,6 @@ def test_numbers_have_limits(key: str, low: int, high: int | None) -> None:
     for wrong in (low - 1, most + 1):
         expected = f"command line: {key} must be from {low} {said}, and is {wrong}."
         assert refusal(flags={key: wrong}) == expected
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "instead"),
-    [
-        ("worker.kind", "opencode", "command or acp"),
-    ],
-)
-def test_what_is_not_available_yet_is_refused(key: str, value: str, instead: str) -> None:
-    """A documented value that this version cannot honour is never silently something else."""
-    section, name = key.split(".")
-    expected = f'oya.toml:2: {key} cannot be "{value}" in this version; use {instead}.'
-    assert refusal(f'[{section}]\n{name} = "{value}"') == expected
 
 
 def test_unknown_words_are_refused_with_the_choice() -> None:

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from oya_vcs.adapters.agents import opencode
 from oya_vcs.adapters.agents.brief import Brief, environment
 from oya_vcs.adapters.agents.escorting import Told, escorted, told, tongue_of
 from oya_vcs.adapters.agents.granting import Nothing
 from oya_vcs.adapters.agents.presets import PRESETS, command_of, filled
-from oya_vcs.config import WorkerConfig
+from oya_vcs.config import OpencodeConfig, WorkerConfig
 from oya_vcs.core.effects import Effect, RunWorker
 from oya_vcs.core.events import Event, Reason, WorkerFinished, WorkerSpawned
 from oya_vcs.core.ids import Key
@@ -43,7 +44,8 @@ class CommandWorkers:
     """`ports.Performer` for `RunWorker`: the configured command, or the bead's own.
 
     `runs` and `logs` are folders of the home; `environ` is the daemon's environment; `box` is the
-    sandbox; `grants` says what else a worker may reach.
+    sandbox; `grants` says what else a worker may reach; `server` is for those that are sessions on
+    an opencode server.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class CommandWorkers:
         environ: Mapping[str, str],
         box: Box = unboxed,
         grants: Grants | None = None,
+        server: OpencodeConfig | None = None,
     ) -> None:
         self._runner = runner
         self._settings = settings
         self._box = box
         self._grants = grants or Nothing()
+        self._server = server or OpencodeConfig()
         self._runs = runs
         self._logs = logs
         self._environ = environ
@@ -158,11 +162,17 @@ class CommandWorkers:
             if settings.home == "private":
                 brief.home.mkdir(mode=0o700, exist_ok=True)
                 order = replace(order, env={**order.env, "HOME": str(brief.home)})
-            order = self._box(order, brief.folder)
+            if tongue == opencode.TONGUE:
+                more = opencode.variables(self._server, granted, self._environ)
+                order = replace(order, env={**order.env, **more})
+            if opencode.attached(settings, self._server):
+                order = replace(order, argv=())  # no program: there is nothing to be boxed
+            else:
+                order = self._box(order, brief.folder)
             if not tongue:
                 return order
             fed = tongue in PRESETS and PRESETS[tongue].fed
-            return escorted(order, brief, work, tongue, settings, fed=fed)
+            return escorted(order, brief, work, tongue, settings, fed=fed, server=self._server)
         except OSError as error:
             raise WorldFailed(
                 f"The worker's files cannot be written to {brief.folder}: {error}.",

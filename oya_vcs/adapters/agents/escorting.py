@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from oya_vcs.adapters.agents import opencode
 from oya_vcs.adapters.agents.brief import Brief
-from oya_vcs.config import WorkerConfig
+from oya_vcs.config import OpencodeConfig, WorkerConfig
 from oya_vcs.core.effects import RunWorker
 from oya_vcs.core.events import Reason
 from oya_vcs.core.usage import Usage
@@ -42,11 +43,20 @@ def tongue_of(settings: WorkerConfig, *, own: bool) -> str:
     names its worker itself, which is then any program, or, by kind, any agent."""
     if settings.kind == "acp":
         return "acp"
+    if settings.kind == "opencode":
+        return opencode.TONGUE
     return "" if own else settings.preset
 
 
 def escorted(
-    order: Order, brief: Brief, work: RunWorker, tongue: str, settings: WorkerConfig, *, fed: bool
+    order: Order,
+    brief: Brief,
+    work: RunWorker,
+    tongue: str,
+    settings: WorkerConfig,
+    *,
+    fed: bool,
+    server: OpencodeConfig,
 ) -> Order:
     """The order with an escort before its program. Writes the errand; blocks on the disk."""
     errand = {
@@ -58,6 +68,7 @@ def escorted(
         "session": work.session,
         "allowed": settings.permissions,
         "bytes_max": settings.output_bytes_max,
+        **(opencode.errand_of(server) if tongue == opencode.TONGUE else {}),
     }
     file = brief.folder / "errand.json"
     file.write_text(json.dumps(errand), encoding="utf-8")

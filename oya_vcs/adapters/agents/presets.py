@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from oya_vcs.adapters.agents import opencode
 from oya_vcs.config import WorkerConfig
 from oya_vcs.errors import ConfigurationInvalid
 
@@ -56,6 +57,8 @@ on files; more is for a command of one's own (docs/AGENTS.md)."""
 def command_of(settings: WorkerConfig) -> tuple[str, ...]:
     """The command of all beads that name none: the one that is set, or the preset's; empty where
     there is neither."""
+    if settings.kind == "opencode":
+        return settings.command or opencode.COMMAND
     if settings.command or not settings.preset:
         return settings.command
     return PRESETS[settings.preset].command
@@ -65,7 +68,7 @@ def require_sense(settings: WorkerConfig) -> None:
     """Refuse keys that would have no effect. Raises ConfigurationInvalid."""
     useless = {
         "preset": bool(settings.preset) and settings.kind != "command",
-        "permissions": bool(settings.permissions) and settings.kind != "acp",
+        "permissions": bool(settings.permissions) and settings.kind == "command",
     }
     for key, vain in useless.items():
         if vain:

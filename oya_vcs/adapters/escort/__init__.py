@@ -17,5 +17,7 @@ is passed on in the agent's own words, as a wish to cancel; the reaper sees to t
 
 `errand.py` is what it is asked, `child.py` the agent's process, `acp.py` a conversation in the
 Agent Client Protocol, `permits.py` what it answers when the agent asks for leave, `dialects.py` the
-lines that well-known programs print, `telling.py` the log, `run.py` the loop.
+lines that well-known programs print, `telling.py` the log, `run.py` the loop. `attending.py`,
+`opencode.py`, `web.py` and `frames.py` are a session on an opencode server, from the loop down to
+the bytes.
 """

@@ -6,11 +6,12 @@ import json
 
 
 class Errand:
-    """One attempt. `tongue` is "acp" or one of the dialects; `prompt` is the file with what is
-    asked, `feed` one that becomes the agent's standard input (empty: it has none, or the
-    conversation is held on it); `report` is what is written; `session` a conversation to take up
-    again, where that is possible; `allowed` the kinds of tools that the agent may use when it
-    asks; `bytes_max` is how much the agent may say."""
+    """One attempt. `tongue` is "acp", "opencode-server" or one of the dialects; `prompt` is the
+    file with what is asked, `feed` one that becomes the agent's standard input (empty: it has none,
+    or the conversation is held on it); `report` is what is written; `session` a conversation to
+    take up again, where that is possible; `allowed` the kinds of tools that the agent may use when
+    it asks; `bytes_max` is how much the agent may say. `urls` are servers that run (empty: the
+    program is one), `model` and `agent` what a session is to have (empty: the server's own)."""
 
     def __init__(
         self,
@@ -23,6 +24,9 @@ class Errand:
         session: str = "",
         allowed: list[str] | None = None,
         bytes_max: int = 50_000_000,
+        urls: list[str] | None = None,
+        model: str = "",
+        agent: str = "",
     ) -> None:
         self.tongue = tongue
         self.cwd = cwd
@@ -32,6 +36,9 @@ class Errand:
         self.session = session
         self.allowed = allowed or []
         self.bytes_max = bytes_max
+        self.urls = urls or []
+        self.model = model
+        self.agent = agent
 
 
 def read_errand(path: str) -> Errand:

@@ -22,6 +22,14 @@ def main(errand_file: str, argv: list[str]) -> int:
     """Carry the errand out; the status to exit with."""
     errand = read_errand(errand_file)
     log, report = Log(), Report(errand.report)
+    if errand.tongue == "opencode-server":
+        # Imported here: the other tongues need no HTTP, which takes 50 ms to load.
+        from oya_vcs.adapters.escort.attending import Visit  # noqa: PLC0415
+
+        status = Visit(errand, argv, log, report).run()
+        log.close()
+        report.write(last=True)
+        return status
     talking = errand.tongue == "acp"
     try:
         child = Child(argv, talking=talking, feed=errand.feed)

@@ -9,7 +9,7 @@ from oya_vcs.adapters.agents.command import CommandWorkers, unboxed
 from oya_vcs.adapters.agents.programs import relative_program
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.jj import JjRepository
-from oya_vcs.adapters.local import LocalForge
+from oya_vcs.adapters.local import Gates, LocalForge
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.upkeep import Upkeep
 from oya_vcs.adapters.setup import SetupCommand
@@ -47,11 +47,15 @@ def _box_of(plan: Plan) -> Box:
 
 
 async def forge_of(
-    plan: Plan, repository: JjRepository, runner: ReaperRunner, hub: Hub | None = None
+    plan: Plan,
+    repository: JjRepository,
+    runner: ReaperRunner,
+    hub: Hub | None = None,
+    gates: Gates | None = None,
 ) -> Performer:
     """The forge on this machine, with the remote that is landed at, if one is; or with a hub, that
     on GitHub."""
-    local = partial(_local_forge, plan, repository, runner)
+    local = partial(_local_forge, plan, repository, runner, gates)
     if hub is not None:
         from oya_vcs.bootstrap.github import forge_at  # noqa: PLC0415 - heavy, and seldom needed
 
@@ -60,14 +64,18 @@ async def forge_of(
 
 
 def _local_forge(
-    plan: Plan, repository: JjRepository, runner: ReaperRunner, remote: Remote | None
+    plan: Plan,
+    repository: JjRepository,
+    runner: ReaperRunner,
+    gates: Gates | None,
+    remote: Remote | None,
 ) -> LocalForge:
     home, repo, queue = plan.home, plan.config.repo, plan.config.queue
     return LocalForge(
         repository,
         runner,
         target=repo.target,
-        checks_at=plan.checks_at,
+        checks_at=plan.judged_by,
         checkouts=home.checkouts,
         logs=home.logs,
         check_ms_max=queue.check_ms_max,
@@ -75,6 +83,7 @@ def _local_forge(
         checks_slots=queue.checks_slots or plan.checks_fitting,
         checks_parallel=queue.checks_parallel,
         remote=remote,
+        gates=gates,
     )
 
 

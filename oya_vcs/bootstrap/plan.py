@@ -4,7 +4,7 @@ nothing, so that bad input is refused before a file is touched."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from oya_vcs.adapters.agents.presets import command_of, require_sense
 from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
 from oya_vcs.adapters.local import ChecksAt, checks_that_fit
+from oya_vcs.adapters.local.gates import FILES, commands_of
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.bootstrap.github_settings import is_on_github, remote_name, require_github
@@ -54,6 +55,15 @@ class Plan:
     checks_fitting: int = 1
     """Checks that the machine can run at once."""
     sandbox: Bubblewrap | None = None
+    gate_at: Callable[[str], ChecksAt] | None = None
+    """What each gate runs, where oya.toml has a text; `pre_land` has the checks in it."""
+    gated: frozenset[str] = frozenset()
+    """The gates before the queue that have anything to run."""
+
+    @property
+    def judged_by(self) -> ChecksAt:
+        """What is run at the very commit that would land."""
+        return self.checks_at if self.gate_at is None else self.gate_at("pre_land")
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -184,6 +194,8 @@ async def _look(
         tools=tools,
         config=config,
         checks_at=lambda text: configured(text).checks,
+        gate_at=lambda gate: lambda text: _gate(gate, configured(text), tools),
+        gated=await _gated(config, repository, tip, tools),
         environ=environ,
         checks_fitting=await asyncio.to_thread(checks_that_fit),
         sandbox=sandbox,
@@ -209,6 +221,30 @@ def _require_keys_kept(config: Config) -> None:
                 f"worker.env passes {name} on to workers, and gateway.keys keeps it from them.",
                 f"Take {name} out of worker.env: workers reach the provider through the gateway.",
             )
+
+
+def _gate(gate: str, config: Config, tools: Tools) -> Mapping[str, str]:
+    """What a gate runs. What is to land has checks before any gate: without one it has none."""
+    named = commands_of(gate, config.hooks, tools.git)
+    if gate != "pre_land":
+        return named
+    return {**config.checks, **named} if config.checks else {}
+
+
+async def _gated(
+    config: Config, repository: JjRepository, tip: CommitId, tools: Tools
+) -> frozenset[str]:
+    """The gates that the target, as it stands, has anything for."""
+    there = await jj.files_at(repository, tip, [file for all_ in FILES.values() for file in all_])
+    return frozenset(
+        gate
+        for gate, files in FILES.items()
+        if gate != "pre_land"
+        and any(
+            name in there or name not in files
+            for name in commands_of(gate, config.hooks, tools.git)
+        )
+    )
 
 
 def _require_home_outside(home: Home, repository: JjRepository) -> None:

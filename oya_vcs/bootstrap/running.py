@@ -17,7 +17,7 @@ import msgspec
 from oya_vcs import __version__
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.control import ControlSocket
-from oya_vcs.adapters.jj import JjRepository
+from oya_vcs.adapters.jj import JjRepository, root_of
 from oya_vcs.adapters.process.children import watched_by_descriptor
 from oya_vcs.adapters.process.upkeep import Upkeep
 from oya_vcs.adapters.reaper.quiet import Hidden, cleaned, quiet
@@ -50,6 +50,7 @@ from oya_vcs.runtime.door import Door, Life
 from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.executor import Executor
 from oya_vcs.runtime.freezing import Freezer
+from oya_vcs.runtime.looks import Looks
 from oya_vcs.runtime.outbox import Gate, no_gate
 from oya_vcs.runtime.roster import Roster
 from oya_vcs.runtime.supervisor import Child, Ready
@@ -145,6 +146,7 @@ async def planted(frame: Frame, parts: Parts) -> AsyncIterator[Tree]:
     frame.answers.update(wishes.answers(partial(granted, tree.door)))
     frame.answers.update(queue_words.answers(partial(heard, tree.door)))
     frame.answers.update(submissions.answers(tree.door, frame.roster))
+    frame.answers.update(Looks(frame.roster, root_of).answers)
     async with tree:
         yield tree
 

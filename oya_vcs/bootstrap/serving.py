@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.jj import JjOperations, JjRepository, open_repository
+from oya_vcs.adapters.local.checkout import Checkouts
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
+from oya_vcs.bootstrap.gates import checkouts_of, gates_of
 from oya_vcs.bootstrap.github_settings import remote_name
 from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.bootstrap.plan import Plan
@@ -38,6 +40,8 @@ class Workshop:
     entrance: Entrance | None = None
     runner: ReaperRunner = field(init=False)
     repositories: dict[RepoId, JjRepository] = field(default_factory=dict)
+    apart: dict[RepoId, Checkouts] = field(default_factory=dict)
+    """Where the gates of each look at commits."""
 
     def __post_init__(self) -> None:
         self.runner = ReaperRunner(self.home.runs, SystemClock(), self.hidden.values)
@@ -78,6 +82,8 @@ class Workshop:
         self.hidden.add(plan.secrets)
         repository = await self.repository(plan)
         spaces = spaces_of(plan, repository)
+        apart = self.apart.setdefault(plan.repo, checkouts_of(plan, repository))
+        gates = gates_of(plan, repository, self.runner, apart)
         grants = None if self.entrance is None else self.entrance.passes
         return Served(
             root=plan.root,
@@ -87,11 +93,12 @@ class Workshop:
                 spaces,
                 setup_of(plan, self.runner),
                 workers_of(plan, self.runner, grants),
-                await forge_of(plan, repository, self.runner, hub),
+                await forge_of(plan, repository, self.runner, hub, gates),
             ),
             eyes=Eyes(runs=self.runner.sights, folders=spaces.folders, listed=spaces.listed),
             lease_ms=plan.config.worker.lease_ms,
             site=spaces,
             operations=JjOperations(repository),
             lands_here=not remote_name(plan.config),
+            look=gates.look,
         )

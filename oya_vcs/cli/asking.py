@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -78,3 +80,11 @@ def understood(home: Home, line: bytes) -> Any:
             hint="Look with `oya-vcs status` whether it was done, and ask again.",
         ) from reason
     raise error
+
+
+def person() -> str:
+    """The name of the user who asks."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -39,7 +39,7 @@ def build() -> Parser:
     _workspaces(commands)
     _health(commands)
     shell(commands)
-    hooks(commands, _add)
+    hooks(commands)
     return parser
 
 

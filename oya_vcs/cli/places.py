@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from oya_vcs.config import Home, default_home
+from oya_vcs.config import Home, default_home, environment
 from oya_vcs.errors import ConfigurationInvalid, WorldFailed
 
 
@@ -30,3 +30,8 @@ def make_home(home: Home) -> None:
         message = f"The home {home.root} cannot be made: {error.strerror}."
         hint = "Give the daemon a home that it can write to, with --home or OYA_HOME."
         raise WorldFailed(message, hint=hint) from error
+
+
+def folder_of(arguments: argparse.Namespace) -> Path:
+    """`--repo`, else the workspace that jj has called us for, else where the user is."""
+    return Path(arguments.repo or environment().get("JJ_WORKSPACE_ROOT") or ".").absolute()

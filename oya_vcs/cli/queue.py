@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.cli.asking import person
 from oya_vcs.cli.output import Output, duration, table
 from oya_vcs.cli.places import home_of
 from oya_vcs.cli.reading import clock_time, is_live, record, row_data, world_of
 from oya_vcs.cli.summary import SHORT
-from oya_vcs.cli.wishes import asked, person
+from oya_vcs.cli.wishes import asked
 from oya_vcs.cli.workspace import span_ms
 from oya_vcs.core.events import Event, Requested
 from oya_vcs.core.ids import ChangeId

@@ -8,26 +8,22 @@ workspace is not touched, now or when it lands.
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from oya_vcs.adapters.jj.asking import Revision, UsersJj
 from oya_vcs.adapters.toolbox import find_tools
-from oya_vcs.bootstrap.github_settings import is_on_github
-from oya_vcs.bootstrap.plan import Plan, find_plan
-from oya_vcs.cli.asking import ask
+from oya_vcs.adapters.users.jj import Revision, UsersJj
+from oya_vcs.cli.asking import ask, person
 from oya_vcs.cli.output import Output
-from oya_vcs.cli.places import home_of
-from oya_vcs.cli.wishes import asked, person
-from oya_vcs.config import Home, environment, tools_folder
-from oya_vcs.errors import ConfigurationInvalid, ExitCode, InputInvalid
-from oya_vcs.housekeeping import submit as record
+from oya_vcs.cli.places import folder_of, home_of
+from oya_vcs.config import environment, tools_folder
+from oya_vcs.errors import ConfigurationInvalid, ExitCode, InputInvalid, NoDaemon
 
 SHORT = 12
 """Digits of a commit's id that people are shown."""
-WITHIN = ("OYA_EXECUTION_KEY", "OYA_HOOK")
+WITHIN = "OYA_EXECUTION_KEY"
 """What the environment of workers, checks and hooks names: they may submit nothing."""
 
 
@@ -61,17 +57,15 @@ def land(arguments: argparse.Namespace, output: Output) -> ExitCode:
 def _submitted(arguments: argparse.Namespace, output: Output) -> dict[str, Any]:
     """Hand the revision in; what became of it."""
     home, environ = home_of(arguments), environment()
-    within = next((name for name in WITHIN if environ.get(name)), "")
-    if within:
+    if environ.get(WITHIN):
         message = "A worker, a check or a hook may submit nothing: what it calls would call it."
-        raise InputInvalid(message, f"The variable {within} says that this is one.")
-    jj = UsersJj(find_tools(tools_folder(), environ).jj, Path(arguments.repo).absolute(), environ)
-    plan = _planned(arguments, home, jj.root)
+        raise InputInvalid(message, f"The variable {WITHIN} says that this is one.")
+    jj = UsersJj(find_tools(tools_folder(), environ).jj, folder_of(arguments), environ)
     revision = jj.revision(arguments.revision)
     require(revision, arguments.revision)
     title, _, body = revision.description.strip().partition("\n")
     fields: dict[str, object] = {
-        "repo": plan.repo,
+        "repo": str(jj.root),
         "change": revision.change,
         "head": revision.commit,
         "title": title,
@@ -79,35 +73,43 @@ def _submitted(arguments: argparse.Namespace, output: Output) -> dict[str, Any]:
         "who": person(),
         "priority": arguments.priority,
     }
-    count = jj.count(f'bookmarks(exact:"{plan.config.repo.target}")..{revision.commit}')
+    try:
+        found = dict(ask(home, "change.submit", **fields))
+    except NoDaemon:
+        from oya_vcs.cli.wishes import asked  # noqa: PLC0415 - it knows the whole record
+
+        directly = partial(_recorded, arguments, jj, fields)
+        found = dict(asked(home, "change.submit", fields, directly))
+    count = jj.count(f'bookmarks(exact:"{found["target"]}")..{revision.commit}')
     if count > 1:
-        output.say(f"With it come {count - 1} commits that {plan.config.repo.target} lacks.")
-    return _handed_in(home, fields)
+        output.say(f"With it come {count - 1} commits that {found['target']} lacks.")
+    return found
 
 
-def _handed_in(home: Home, fields: Mapping[str, object]) -> dict[str, Any]:
-    def directly() -> dict[str, object]:
-        found = asyncio.run(record(home, fields))
-        if not found["over"]:
-            found["said"] = "It is on record; `oya-vcs up` begins to work on it."
-        return found
+def _recorded(
+    arguments: argparse.Namespace, jj: UsersJj, fields: Mapping[str, object]
+) -> dict[str, object]:
+    """Put it on record for the next daemon. Raises ConfigurationInvalid where that could not land
+    it."""
+    import asyncio  # noqa: PLC0415 - a daemon has read all that
 
-    return dict(asked(home, "change.submit", fields, directly))
+    from oya_vcs.bootstrap.plan import find_plan  # noqa: PLC0415 - the same
+    from oya_vcs.housekeeping import submit as record  # noqa: PLC0415 - the same
 
-
-def _planned(arguments: argparse.Namespace, home: Home, root: Path) -> Plan:
-    """What the repository is worked on by. Raises ConfigurationInvalid where nothing can land
-    there from here."""
     config_file = Path(arguments.config).absolute() if arguments.config else None
-    plan = asyncio.run(find_plan(home, root, config_file=config_file, flags={}, working=False))
-    if is_on_github(plan.config):
-        message = f"The changes of {root} are pull requests on GitHub."
+    home = home_of(arguments)
+    plan = asyncio.run(find_plan(home, jj.root, config_file=config_file, flags={}, working=False))
+    if plan.config.repo.forge != "local":
+        message = f"The changes of {jj.root} are pull requests."
         hint = "Push the commit (`jj git push -c REVISION`), open one, and say `@oya r+` there."
         raise ConfigurationInvalid(message, hint)
     if not plan.config.checks:
         message = f"Nothing lands on {plan.config.repo.target}: its oya.toml names no [checks]."
         raise ConfigurationInvalid(message, "Name your tests there, and commit it to the target.")
-    return plan
+    found = asyncio.run(record(home, fields))
+    if not found["over"]:
+        found["said"] = "It is on record; `oya-vcs up` begins to work on it."
+    return found
 
 
 def require(revision: Revision, words: str) -> None:

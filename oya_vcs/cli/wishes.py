@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import pwd
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from oya_vcs.cli.asking import ask
+from oya_vcs.cli.asking import ask, person
 from oya_vcs.cli.output import Output
 from oya_vcs.cli.places import home_of
 from oya_vcs.config import Home
@@ -76,11 +74,3 @@ def asked(
                 if tried >= TRIES_MAX:
                     raise
         time.sleep(PAUSE_S)
-
-
-def person() -> str:
-    """The name of the user who asks."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

@@ -131,6 +131,22 @@ class TrackerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HooksConfig:
+    """`[hooks]`: shell commands. Gates (`pre_push`, `pre_enqueue`, `pre_land`) run in a clean
+    checkout of the exact commit and block it. `pre_commit` says what is done with the
+    repository's .pre-commit-config.yaml where the program is missing: nothing, ever ("off"),
+    go on ("open"), or block ("closed"); `without_daemon` what a push is where nobody runs the gate.
+    """
+
+    pre_push: str = ""
+    pre_enqueue: str = ""
+    pre_land: str = ""
+    pre_commit: str = field(default="off", metadata=one_of("off", "open", "closed"))
+    without_daemon: str = field(default="closed", metadata=one_of("closed", "open"))
+    wall_ms_max: int = field(default=600_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogsConfig:
     """`[logs]`: what is kept of the output of workers and checks that have ended: no more bytes, no
     more files, and none that is older."""
@@ -180,6 +196,7 @@ class Config:
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    hooks: HooksConfig = field(default_factory=HooksConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
     web: WebConfig = field(default_factory=WebConfig)
     github: GithubConfig = field(default_factory=GithubConfig)
@@ -193,6 +210,7 @@ SECTIONS: Mapping[str, type] = {
     "workspace": WorkspaceConfig,
     "queue": QueueConfig,
     "tracker": TrackerConfig,
+    "hooks": HooksConfig,
     "logs": LogsConfig,
     "web": WebConfig,
     "github": GithubConfig,

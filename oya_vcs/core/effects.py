@@ -80,8 +80,8 @@ class CollectResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChange:
-    """Open a change request for a collected result. Settled by `ChangeOpened`. `text` is what it
-    says below its title: what the bead asks for."""
+    """Open a change request for a collected result. Settled by `ChangeOpened`, or where a gate
+    blocks it by `ResultRefused`. `text` is what it says below its title: what the bead asks for."""
 
     repo: RepoId
     bead: BeadId
@@ -128,13 +128,15 @@ class LandedPull:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChecks:
     """Run every configured check in a clean checkout of the candidate. Settled by
-    `ChecksFinished`."""
+    `ChecksFinished`. What `base` says about checks counts: what is tested stands on it, and no
+    change that is tested is in it (None: it is the candidate's first parent)."""
 
     repo: RepoId
     bead: BeadId
     change: ChangeId
     round: int
     candidate: CommitId
+    base: CommitId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,3 +46,4 @@ class Reason(StrEnum):
     UNAPPROVED = "unapproved"
     HELD = "held"
     UNREADY = "unready"
+    HOOK_REFUSED = "hook_refused"

@@ -49,7 +49,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
     2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
-    3: "0f3299638eca74509d3654bfdc21f105b8446ba11c088b5d0b23b2ae1f131e19",
+    3: "8c46216ef8e9b83404f670eaca6ea6f8df4dfe6582dd31d9b7d5d6c0077d5831",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

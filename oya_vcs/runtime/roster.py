@@ -13,7 +13,7 @@ from pathlib import Path
 
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import Effect
-from oya_vcs.core.ids import Key, RepoId, WorkspaceName
+from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
 from oya_vcs.core.policies import Policies
 from oya_vcs.core.policy import Policy
 from oya_vcs.errors import Bug
@@ -21,6 +21,10 @@ from oya_vcs.ports import Operations, Performer, Sight, Site
 from oya_vcs.runtime.engine import Engine
 
 Names = frozenset[WorkspaceName]
+Look = Callable[[str, Key, BeadId, ChangeId, CommitId], Awaitable[e.ChecksFinished | None]]
+"""What a gate of the repository says of a commit; None where it has nothing against it. Asked again
+under the same key it runs nothing twice; cancelled, its processes are gone before this raises.
+Raises WorldFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class Served:
     site: Site | None = None
     operations: Operations | None = None
     lands_here: bool = False
+    look: Look | None = None
 
     @property
     def repo(self) -> RepoId:

@@ -95,7 +95,7 @@ def test_without_a_daemon_it_is_on_record_and_nobody_waits_for_it(project: Proje
     assert project.oya("init", str(project.root)).code == 0
     mine = commit(project, "mine.txt", "Add mine")
     at = ("--repo", str(project.root))
-    ran = project.oya("hook", "submit", mine, *at, env={"OYA_HOOK": "post_land"})
+    ran = project.oya("hook", "submit", mine, *at, env={"OYA_EXECUTION_KEY": "k"})
     assert (ran.code, "may submit nothing" in ran.err) == (1, True), ran.err
     ran = project.oya("hook", "submit", "@", *at)
     assert (ran.code, "is being edited" in ran.err) == (1, True), ran.err

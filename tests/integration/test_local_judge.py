@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.bootstrap import find_plan
 from oya_vcs.config import default_home, load
 from oya_vcs.core import events as e
+from oya_vcs.core.effects import effect_key
 from oya_vcs.core.ids import CommitId
-from oya_vcs.errors import ConfigurationInvalid
+from oya_vcs.errors import ConfigurationInvalid, WorldFailed
 from tests.conftest import NewProject
 from tests.integration.conftest import UserRepo
 from tests.integration.local_changes import Changes, Moves, no_report
@@ -71,6 +73,22 @@ async def test_a_change_is_not_its_own_judge(changes: Changes) -> None:
     assert (event.reason, event.check) == (e.Reason.CHECK_FAILED, "strict")
     silly = await changes.built(changes.head({"oya.toml": checks(broken="false")}))
     assert (await judged(changes, silly.commit)).reason is None
+
+
+async def test_no_earlier_commit_of_a_change_is_its_judge(changes: Changes) -> None:
+    """A change of two commits, of which the first drops a check and the second breaks it, is judged
+    by what it is built on, though its first parent is its own."""
+    tip = move(changes, {"oya.toml": checks(strict="test ! -e bad")})
+    first = changes.head({"oya.toml": checks(lax="true")})
+    second = changes.head({"bad": "x\n"}, on=first)
+    _, effect = changes.check(second)
+    effect = replace(effect, base=tip)
+    event = await changes.forge(checks_at=checks_at).do(effect_key(effect), effect, no_report)
+    assert isinstance(event, e.ChecksFinished)
+    assert (event.reason, event.check) == (e.Reason.CHECK_FAILED, "strict")
+    gone = replace(effect, base=CommitId("a" * 40))
+    with pytest.raises(WorldFailed, match="whose checks count"):
+        await changes.forge(checks_at=checks_at).do(effect_key(gone), gone, no_report)
 
 
 async def test_the_targets_newest_checks_judge(changes: Changes) -> None:

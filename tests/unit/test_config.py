@@ -100,6 +100,13 @@ live = true
 file = "beads.jsonl"
 cancel_closed = true
 write_back = true
+[hooks]
+pre_push = "make lint"
+pre_enqueue = "make quick"
+pre_land = "make sure"
+pre_commit = "closed"
+without_daemon = "open"
+wall_ms_max = 8
 [logs]
 bytes_max = 0
 files_max = 0
@@ -125,6 +132,14 @@ agent = "build"
 """
 
 
+EVERY_HOOKS_KEY = {
+    "pre_push": "make lint",
+    "pre_enqueue": "make quick",
+    "pre_land": "make sure",
+    "pre_commit": "closed",
+    "without_daemon": "open",
+    "wall_ms_max": 8,
+}
 EVERY_GITHUB_KEY = {
     "api_url": "http://localhost:8080/api/v3",
     "repo": "owner/na.me",
@@ -202,6 +217,7 @@ def test_every_documented_key_is_taken() -> None:
             "cancel_closed": True,
             "write_back": True,
         },
+        "hooks": EVERY_HOOKS_KEY,
         "logs": {"bytes_max": 0, "files_max": 0, "age_ms_max": 1},
         "workspace": {
             "show": "files",

@@ -35,6 +35,15 @@ def test_n_green_ones_land_as_one() -> None:
     assert len(talk.here.outside.tips) == 2
 
 
+def test_what_is_tested_together_is_judged_by_what_it_stands_on() -> None:
+    """No member of a batch says which checks count for those behind it, or for itself."""
+    talk = Scene(rules=MergeRules(batch_max=8))
+    tip = talk.here.outside.tips[-1]
+    talk.submit("a", "b", "c")
+    asked = [one for one in talk.pending.values() if isinstance(one, f.RunChecks)]
+    assert [one.base for one in asked] == [tip]
+
+
 @pytest.mark.parametrize("bad", range(8))
 def test_one_bad_of_eight_is_found_and_seven_land(bad: int) -> None:
     """In at most 2 * log2(8) more tests."""

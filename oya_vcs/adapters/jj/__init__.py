@@ -9,9 +9,9 @@ reaches another one. None may know what a bead, a change request or an attempt i
 """
 
 from oya_vcs.adapters.jj.locks import clear_stale_locks
-from oya_vcs.adapters.jj.looking import file_at, is_program_at, tip, workspace_around
+from oya_vcs.adapters.jj.looking import file_at, files_at, is_program_at, tip, workspace_around
 from oya_vcs.adapters.jj.operations import JjOperations
-from oya_vcs.adapters.jj.places import find_root, repo_id
+from oya_vcs.adapters.jj.places import find_root, repo_id, root_of
 from oya_vcs.adapters.jj.remote import GitRemote, open_remote
 from oya_vcs.adapters.jj.repository import (
     OP_USER,
@@ -28,11 +28,13 @@ __all__ = [
     "Programs",
     "clear_stale_locks",
     "file_at",
+    "files_at",
     "find_root",
     "is_program_at",
     "open_remote",
     "open_repository",
     "repo_id",
+    "root_of",
     "tip",
     "workspace_around",
 ]

@@ -6,6 +6,7 @@ Changes nothing, and needs no workspace of ours. Must not know what is read, or 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from oya_vcs.adapters.jj.places import store_of
@@ -66,6 +67,17 @@ async def file_at(repository: JjRepository, commit: CommitId, path: str) -> str 
     none."""
     entry = await _entry(repository, commit, path)
     return await repository.git("cat-file", "blob", entry[2]) if entry[1:2] == ["blob"] else None
+
+
+async def files_at(
+    repository: JjRepository, commit: CommitId, paths: Sequence[str]
+) -> frozenset[str]:
+    """Those of the paths (from the repository's root) at which a commit holds a file."""
+    if commit == ROOT:
+        return frozenset()
+    listed = await repository.git("ls-tree", "-z", commit, "--", *paths)
+    entries = (entry.partition("\t") for entry in listed.split("\0") if entry)
+    return frozenset(path for what, _, path in entries if what.split()[1] == "blob")
 
 
 async def is_program_at(repository: JjRepository, commit: CommitId, path: str) -> bool:

@@ -40,6 +40,11 @@ def find_store(path: Path) -> tuple[Path, Path]:
     return (store.parent.parent if (root / ".jj" / "repo").is_file() else root), store
 
 
+def root_of(path: Path) -> Path:
+    """The root of the first workspace of the repository around a folder. Raises NotFound."""
+    return find_store(path)[0].resolve()
+
+
 def store_of(root: Path) -> Path:
     """The repository behind a workspace: the `.jj/repo` of its first workspace, links resolved."""
     store = root / ".jj" / "repo"

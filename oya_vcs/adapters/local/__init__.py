@@ -14,6 +14,7 @@ from oya_vcs.adapters.local.candidates import build, drop, find
 from oya_vcs.adapters.local.capacity import checks_that_fit
 from oya_vcs.adapters.local.checkout import Checkouts
 from oya_vcs.adapters.local.checks import Checks
+from oya_vcs.adapters.local.gates import FILES, Gates
 from oya_vcs.adapters.local.judge import ChecksAt
 from oya_vcs.adapters.local.landing import conclude, land
 from oya_vcs.adapters.local.target import Target
@@ -24,7 +25,7 @@ from oya_vcs.core.ids import Key
 from oya_vcs.errors import Bug
 from oya_vcs.ports import Probe, Remote, Report, Repository, Runner, Turn
 
-__all__ = ["ChecksAt", "LocalForge", "checks_that_fit"]
+__all__ = ["ChecksAt", "Gates", "LocalForge", "checks_that_fit"]
 
 
 class LocalForge:
@@ -34,7 +35,7 @@ class LocalForge:
     `ChecksAt`); `checkouts` and `logs` are the home's folders of these names; `check_ms_max` is the
     wall time of one check; `environ` is the daemon's environment, of which checks see little.
     `checks_slots` checks may run at once, and of one candidate `checks_parallel`. Where there is a
-    `remote`, the target there is the one that counts.
+    `remote`, the target there is the one that counts. `gates` look at what is about to be queued.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class LocalForge:
         checks_slots: int = 1,
         checks_parallel: int = 1,
         remote: Remote | None = None,
+        gates: Gates | None = None,
     ) -> None:
         self._repository = repository
+        self._gates = gates
         self._target = Target(repository, target)
         self._upstream = None if remote is None else Upstream(repository, self._target, remote)
         self._checks = Checks(
@@ -64,6 +67,7 @@ class LocalForge:
             logs=logs,
             check_ms_max=check_ms_max,
             environ=environ,
+            files=FILES["pre_land"],
         )
 
     @property
@@ -134,8 +138,19 @@ class LocalForge:
 
     async def _open(self, key: Key, effect: f.OpenChange) -> e.Event:
         """A local change request is its record: all there is to do is to see that the head is
-        there. Raises WorldFailed where it is not."""
+        there, and that the gate has nothing against it. Raises WorldFailed where it is not."""
         await self._target.tree(effect.head)
+        if self._gates is not None:
+            look = self._gates.look
+            said = await look("pre_enqueue", key, effect.bead, effect.change, effect.head)
+            if said is not None:
+                return e.ResultRefused(
+                    key=key,
+                    bead=effect.bead,
+                    attempt=effect.attempt,
+                    reason=e.Reason.HOOK_REFUSED,
+                    detail=said.detail,
+                )
         return e.ChangeOpened(
             key=key,
             bead=effect.bead,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oya_vcs.adapters.local.checkout import Checkout, Checkouts
@@ -52,8 +52,11 @@ class Checks:
         logs: Path,
         check_ms_max: int,
         environ: Mapping[str, str],
+        files: Sequence[str] = (),
     ) -> None:
+        """`files` name commands that count where the target has that file."""
         self._repository = repository
+        self._files = files
         self._runner = runner
         self._checks_at = checks_at
         self._checkouts = checkouts
@@ -117,7 +120,13 @@ class Checks:
         self, key: Key, effect: RunChecks
     ) -> tuple[Judge, dict[str, tuple[Key, Finished | Probe]]]:
         """The judge, and of each of its checks the run that counts, as far as it has come."""
-        who = await judge(self._repository, effect.candidate, self._checks_at)
+        who = await judge(
+            self._repository,
+            effect.candidate,
+            self._checks_at,
+            base=effect.base,
+            files=self._files,
+        )
         runs = {
             name: await self._last(key, effect, name, command)
             for name, command in who.commands.items()

@@ -123,6 +123,8 @@ def _join(world: World, change: Change, move: moves.Join, at_ms: int, policy: Po
 def _test(world: World, change: Change, move: moves.Test, at_ms: int, policy: Policy) -> Decisions:
     if change.candidate is None:
         raise Bug(f"Change {change.id} is to be checked and has no candidate.")
+    chain = world.repos[change.repo].queue.chain
+    first = next(group.changes[0] for group in chain if change.id in group.changes)
     yield request(
         f.RunChecks(
             repo=change.repo,
@@ -130,6 +132,7 @@ def _test(world: World, change: Change, move: moves.Test, at_ms: int, policy: Po
             change=change.id,
             round=change.round,
             candidate=change.candidate,
+            base=world.changes[first].base,
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oya_vcs.adapters.jj.asking import UsersJj
+from oya_vcs.adapters.users.jj import UsersJj
 from oya_vcs.cli.submitting import require
 from oya_vcs.errors import InputInvalid, NotFound, WorldFailed
 from tests.conftest import NewProject

@@ -8,14 +8,13 @@ snapshot. Must not know what becomes of a revision.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oya_vcs.adapters.jj.places import find_store
-from oya_vcs.core.ids import CommitId
-from oya_vcs.errors import InputInvalid, WorldFailed
+from oya_vcs.errors import InputInvalid, NotFound, WorldFailed
 
 ASK_S_MAX = 60
 """How long one question may take: a revset of the user's over a large history."""
@@ -38,7 +37,7 @@ class Revision:
     """One commit, as its repository has it. `edited`: it is the working copy of a workspace, whose
     next snapshot rewrites it."""
 
-    commit: CommitId
+    commit: str
     change: str
     description: str
     conflicted: bool
@@ -54,7 +53,7 @@ class UsersJj:
         self._jj = jj
         self._folder = folder
         self._environ = dict(environ)
-        self.root, self._store = find_store(folder)
+        self.root, self._store = _found(folder)
 
     def revision(self, words: str) -> Revision:
         """The one commit that `words` (a revset) names. Raises InputInvalid where they name none or
@@ -65,7 +64,7 @@ class UsersJj:
             raise InputInvalid(f"`{words}` names {what}, not one.", "`jj log -r` shows them.")
         commit, change, description, conflicted, edited, root = json.loads(lines[0])
         return Revision(
-            commit=CommitId(commit),
+            commit=commit,
             change=change,
             description=description,
             conflicted=conflicted,
@@ -95,6 +94,37 @@ class UsersJj:
             raise InputInvalid(f"jj does not understand `{words}`: {said}")
         return ran.stdout
 
+    def push(self, words: Sequence[str]) -> tuple[str, list[str]]:
+        """What `jj git push` with these words would push: jj's own description of it, and the
+        commits. Takes the snapshot that any push begins with. Raises InputInvalid where jj refuses,
+        or says something that we do not understand."""
+        loud = ("--no-pager", "--color=never", "--config=ui.quiet=false", "git", "push")
+        ran = self.run(*loud, *(word for word in words if word != "--quiet"), "--dry-run")
+        said = ran.stderr.strip()
+        if ran.returncode != 0:
+            raise InputInvalid(f"`jj git push` refuses: {said}")
+        _, _, listed = said.partition("Changes to push to ")
+        commits: list[str] = []
+        moves = [line for line in listed.splitlines()[1:] if line.startswith("  ")]
+        for line in moves:
+            if (moved := _MOVED.fullmatch(line)) is not None:
+                commits.append(self.revision(moved["to"]).commit)
+            elif not _DELETED.fullmatch(line):
+                moves = []
+                break
+        if not moves and "Nothing changed" not in said:
+            message = f"What `jj git push` would push is not understood:\n{said}"
+            raise InputInvalid(message, "This jj says it in other words than 0.46 does.")
+        return said, list(dict.fromkeys(commits))
+
+    def pushes(self, words: Sequence[str], operation: str) -> int:
+        """Push as of an operation, at the user's terminal; the exit code."""
+        argv = [str(self._jj), "--at-operation", operation, "git", "push", *words]
+        try:
+            return subprocess.run(argv, cwd=self._folder, env=self._environ, check=False).returncode
+        except OSError as error:
+            raise WorldFailed(f"{self._jj} could not be started: {error}.") from error
+
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run jj as the user would, and say how it ended. Raises WorldFailed where it cannot be
         started, or does not end."""
@@ -112,3 +142,23 @@ class UsersJj:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise WorldFailed(f"{self._jj} did not answer: {error}.") from error
+
+
+_MOVED = re.compile(
+    r"  (?:bookmark|tag): .* \[(?:add to|move \w+ from [0-9a-f]+ to) (?P<to>[0-9a-f]+)\]"
+)
+_DELETED = re.compile(r"  (?:bookmark|tag): .* \[delete from [0-9a-f]+\]")
+"""How jj 0.46 lists what it pushes, and to which commit."""
+
+
+def _found(folder: Path) -> tuple[Path, Path]:
+    """The root of the first workspace of the repository around a folder, and its store. Raises
+    NotFound."""
+    real = folder.resolve()
+    for around in (real, *real.parents):
+        if (around / ".jj").is_dir():
+            store = around / ".jj" / "repo"
+            if store.is_file():
+                store = (around / ".jj" / store.read_text("utf-8").strip()).resolve()
+            return store.parent.parent, store
+    raise NotFound(f"There is no jj repository at {folder}.", "Name another folder with --repo.")

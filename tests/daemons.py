@@ -87,6 +87,7 @@ class Daemon:
     clock: ManualClock = field(default_factory=ManualClock)
     no_checks: bool = False
     setup: bool = False
+    verify: bool = False
     refusals: Counter[type[f.Effect]] = field(default_factory=Counter)
     bend: Callable[[e.Event], e.Event] = lambda event: event
     """Changes what the outside says of an effect that it carried out."""
@@ -114,6 +115,7 @@ class Daemon:
             attempts_max=self.attempts_max,
             backoff_ms=1_000,
             setup=self.setup,
+            verify=self.verify,
         )
         engine = Engine(
             world=world, journal=self.journal, clock=self.clock, policy=policy, seq=len(rows)

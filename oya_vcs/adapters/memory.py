@@ -13,6 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
@@ -115,6 +116,7 @@ class MemoryPerformer:
             f.CreateWorkspace: self._create,
             f.SetUpWorkspace: self._set_up,
             f.CollectResult: self._collect,
+            f.VerifyResult: self._verified,
             f.OpenChange: self._open,
             f.BuildCandidate: self._build,
             f.Land: self._land,
@@ -154,6 +156,8 @@ class MemoryPerformer:
             found = self._finished(key, effect, Work(reason=reason, detail="Stopped."))
         elif found is None and isinstance(effect, f.SetUpWorkspace):
             found = self._set_up(key, effect, reason)
+        elif found is None and isinstance(effect, f.VerifyResult):
+            found = self._verified(key, effect, reason)
         elif found is None and isinstance(effect, f.RunChecks):
             found = self._checked(key, effect, reason, "Stopped.")
         return found
@@ -171,9 +175,7 @@ class MemoryPerformer:
         self.outside.workspaces[effect.workspace] = dict(self.outside.commits[base].files)
         self.outside.bases[effect.workspace] = base
         return e.WorkspaceCreated(
-            key=key,
-            bead=effect.bead,
-            attempt=effect.attempt,
+            **_attempt(key, effect),
             workspace=effect.workspace,
             path=f"/memory/{effect.workspace}",
             base=base,
@@ -183,12 +185,18 @@ class MemoryPerformer:
         self, key: Key, effect: f.SetUpWorkspace, reason: e.Reason | None = None
     ) -> e.Event:
         return e.WorkspaceSetUp(
-            key=key,
-            bead=effect.bead,
-            attempt=effect.attempt,
+            **_attempt(key, effect),
             workspace=effect.workspace,
             reason=reason,
             detail="Stopped." if reason else "",
+        )
+
+    def _verified(
+        self, key: Key, effect: f.VerifyResult, reason: e.Reason | None = None
+    ) -> e.Event:
+        said = "Stopped." if reason else ""
+        return e.ResultVerified(
+            **_attempt(key, effect), round=effect.round, reason=reason, detail=said
         )
 
     async def _run(self, key: Key, effect: f.RunWorker, report: Report) -> e.Event:
@@ -208,9 +216,7 @@ class MemoryPerformer:
 
     def _finished(self, key: Key, effect: f.RunWorker, work: Work) -> e.Event:
         return e.WorkerFinished(
-            key=key,
-            bead=effect.bead,
-            attempt=effect.attempt,
+            **_attempt(key, effect),
             reason=work.reason,
             exit_code=None if work.reason else 0,
             detail=work.detail,
@@ -222,24 +228,14 @@ class MemoryPerformer:
         tree = self.outside.tree(commit)
         if tree == self.outside.tree(effect.base) and not effect.allow_empty:
             return e.ResultRefused(
-                key=key,
-                bead=effect.bead,
-                attempt=effect.attempt,
+                **_attempt(key, effect),
                 reason=e.Reason.NOTHING_TO_LAND,
                 detail="The worker changed nothing.",
             )
-        return e.ResultCollected(
-            key=key, bead=effect.bead, attempt=effect.attempt, commit=commit, tree=tree
-        )
+        return e.ResultCollected(**_attempt(key, effect), commit=commit, tree=tree)
 
     def _open(self, key: Key, effect: f.OpenChange) -> e.Event:
-        return e.ChangeOpened(
-            key=key,
-            bead=effect.bead,
-            attempt=effect.attempt,
-            change=effect.change,
-            head=effect.head,
-        )
+        return e.ChangeOpened(**_attempt(key, effect), change=effect.change, head=effect.head)
 
     def _build(self, key: Key, effect: f.BuildCandidate) -> e.Event:
         base = self.outside.target if effect.onto is None else effect.onto
@@ -395,3 +391,8 @@ class MemoryPerformer:
         return e.WorkspaceRemoved(
             key=key, bead=effect.bead, workspace=effect.workspace, pinned=pinned
         )
+
+
+def _attempt(key: Key, effect: Any) -> dict[str, Any]:
+    """What the outcome of an effect on an attempt has of it."""
+    return {"key": key, "bead": effect.bead, "attempt": effect.attempt}

@@ -120,10 +120,11 @@ def spaces_of(plan: Plan, repository: JjRepository) -> JjWorkspaces:
 
 
 def setup_of(plan: Plan, runner: ReaperRunner) -> SetupCommand:
-    """What prepares a workspace before its worker starts."""
+    """What prepares a workspace before its worker starts, and looks at it when that has ended."""
     return SetupCommand(
         runner,
         plan.config.workspace,
+        plan.config.worker,
         runs=plan.home.runs,
         logs=plan.home.logs,
         environ=plan.environ,

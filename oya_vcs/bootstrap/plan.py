@@ -102,6 +102,7 @@ class Plan:
                 blocked=self.config.github.blocked,
             ),
             setup=bool(self.config.workspace.setup.strip()),
+            verify=bool(self.config.worker.verify.strip()),
         )
 
 

@@ -43,13 +43,15 @@ class WorkerConfig:
     0 of `rss_bytes_max` and `processes_max` any number. `env` names what is passed on besides the
     plain variables; `network`, `reads` and `writes` are what the sandbox leaves open. `preset` is a
     well-known program, `permissions` what an agent is allowed when it asks; `home` "private" gives
-    each attempt a home of its own."""
+    each attempt a home of its own; `verify` looks at a result before its change is opened."""
 
     kind: str = field(default="command", metadata=one_of("command", "acp", "opencode"))
     preset: str = field(default="", metadata=one_of("", "codex", "claude", "opencode", "aider"))
     command: tuple[str, ...] = field(default=(), metadata={"rule": argv})
     permissions: tuple[str, ...] = field(default=(), metadata={"rule": permissions})
     home: str = field(default="user", metadata=one_of("user", "private"))
+    verify: str = ""
+    verify_ms_max: int = field(default=600_000, metadata=between(1))
     slots: int = field(default=4, metadata=between(1, 1000))
     attempts_max: int = field(default=3, metadata=between(1, 100))
     wall_ms_max: int = field(default=3_600_000, metadata=between(1))

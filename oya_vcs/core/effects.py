@@ -67,7 +67,8 @@ class RunWorker:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectResult:
     """Commit what the worker left in its workspace. Settled by `ResultCollected` or
-    `ResultRefused`."""
+    `ResultRefused`. `files` are the only paths (and patterns of paths) that it may have changed
+    (empty: any)."""
 
     repo: RepoId
     bead: BeadId
@@ -76,6 +77,21 @@ class CollectResult:
     base: CommitId
     message: str
     allow_empty: bool
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """Run the configured verify command in the workspace of a collected result. Settled by
+    `ResultVerified`. `round` counts from 1: one that was interrupted is asked for again."""
+
+    repo: RepoId
+    bead: BeadId
+    attempt: int
+    workspace: WorkspaceName
+    path: str
+    commit: CommitId
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +206,7 @@ Effect = (
     | SetUpWorkspace
     | RunWorker
     | CollectResult
+    | VerifyResult
     | OpenChange
     | BuildCandidate
     | RunChecks
@@ -207,6 +224,7 @@ EFFECTS: tuple[type[Effect], ...] = (
     SetUpWorkspace,
     RunWorker,
     CollectResult,
+    VerifyResult,
     OpenChange,
     BuildCandidate,
     RunChecks,
@@ -219,7 +237,7 @@ EFFECTS: tuple[type[Effect], ...] = (
     TryPull,
 )
 
-STOPPABLE = (SetUpWorkspace, RunWorker, RunChecks, TryPull)
+STOPPABLE = (SetUpWorkspace, RunWorker, VerifyResult, RunChecks, TryPull)
 """What may be stopped by a `StopRequested` while it runs. All others end by themselves, soon, and
 have done something or nothing."""
 

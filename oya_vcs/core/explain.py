@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from oya_vcs.core.beads import TERMINAL, Bead, State
-from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker, SetUpWorkspace
+from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker, SetUpWorkspace, VerifyResult
 from oya_vcs.core.line import wanted_slot
 from oya_vcs.core.queue_waits import first_line, waits_for
 from oya_vcs.core.queues import Strategy
@@ -61,6 +61,7 @@ def _cancelling(world: World, bead: Bead, *, live: bool) -> str:
 _LAST: Mapping[type[Effect], str] = {
     SetUpWorkspace: "the setup of its workspace is being stopped",
     RunWorker: "its worker is being stopped",
+    VerifyResult: "the verification of its result is being stopped",
     RunChecks: "its checks are being stopped",
 }
 
@@ -116,7 +117,8 @@ def _chosen(bead: Bead) -> str:
 def _checking(world: World, bead: Bead) -> str:
     if bead.by_hand:
         return f"Its change request for {bead.commit} is being opened."
-    return f"The result of attempt {bead.attempt} is being collected."
+    verb = "collected" if bead.commit is None else "verified"
+    return f"The result of attempt {bead.attempt} is being {verb}."
 
 
 def _submitted(world: World, bead: Bead) -> str:

@@ -92,6 +92,17 @@ class ResultRefused(Outcome):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultVerified(Outcome):
+    """The verify command ended, and its whole process tree is gone. `reason` None is exit status 0;
+    `detail` is a sentence for people, with the output's tail; `round` that of the effect."""
+
+    attempt: int
+    round: int
+    reason: Reason | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOpened(Outcome):
     """A change request stands at the forge for `head`; as the pull request `number`, where the
     forge has such (0: it has not)."""
@@ -200,3 +211,25 @@ class EffectFailed(Outcome):
     kind: str
     workspace: WorkspaceName | None
     message: str
+
+
+OUTCOMES: tuple[type[Outcome], ...] = (
+    WorkspaceCreated,
+    WorkspaceBlocked,
+    WorkspaceSetUp,
+    WorkerFinished,
+    ResultCollected,
+    ResultRefused,
+    ResultVerified,
+    ChangeOpened,
+    CandidateBuilt,
+    CandidateConflicted,
+    CandidateRedundant,
+    ChecksFinished,
+    Landed,
+    LandingStale,
+    TargetBlocked,
+    CandidatesDropped,
+    WorkspaceRemoved,
+    EffectFailed,
+)

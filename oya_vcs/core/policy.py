@@ -52,5 +52,7 @@ class Policy:
     """How people speak to us on pull requests."""
     setup: bool = False
     """A new workspace is set up by a command before its worker starts."""
+    verify: bool = False
+    """A result is verified by a command in its workspace before its change is opened."""
     idle: bool = False
     """Start nothing new: for a command that only tidies up."""

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     NOTHING_TO_LAND = "nothing_to_land"
     RESULT_CONFLICTED = "result_conflicted"
     RESULT_UNUSABLE = "result_unusable"
+    OTHER_FILES = "other_files"
+    VERIFY_FAILED = "verify_failed"
     CONFLICT = "conflict"
     CHECK_FAILED = "check_failed"
     CHECK_TIMEOUT = "check_timeout"

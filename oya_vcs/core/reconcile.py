@@ -24,6 +24,7 @@ from oya_vcs.core.effects import (
     RunChecks,
     RunWorker,
     SetUpWorkspace,
+    VerifyResult,
 )
 from oya_vcs.core.ids import BeadId, Key, RepoId, WorkspaceName
 from oya_vcs.core.merge import Stage
@@ -111,7 +112,7 @@ def patience_ms(effect: Effect, lease_ms: int) -> int:
     """How long an effect may stand still. A worker with a lease that is longer than usual has that;
     one that may be silent for ever may be so here too; checks and setups have limits of
     their own."""
-    if isinstance(effect, RunChecks | SetUpWorkspace | TryPull) or (
+    if isinstance(effect, RunChecks | SetUpWorkspace | VerifyResult | TryPull) or (
         isinstance(effect, RunWorker) and not lease_ms
     ):
         return 0

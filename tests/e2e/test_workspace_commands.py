@@ -196,7 +196,8 @@ def test_a_workspace_is_made_as_configured(new_project: NewProject) -> None:
     )
     worker.chmod(0o755)
     before = project.files()
-    beads = project.beads({"id": "a", "title": "A", "metadata": {"oya": {"files": ["d1/*.txt"]}}})
+    files = {"files": ["d1/*.txt", "elsewhere.txt"]}
+    beads = project.beads({"id": "a", "title": "A", "metadata": {"oya": files}})
     argv = ("run", str(beads), "--repo", str(project.root), "--worker", str(worker))
     ran = project.oya(*argv)
     assert ran.code == 0, ran.err

@@ -12,10 +12,10 @@ from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.process.survivors import bearing
 from oya_vcs.adapters.sandbox import Bubblewrap
 from oya_vcs.adapters.setup import SetupCommand
-from oya_vcs.config import WorkspaceConfig
-from oya_vcs.core.effects import SetUpWorkspace, effect_key
-from oya_vcs.core.events import Event, Reason, WorkspaceSetUp
-from oya_vcs.core.ids import BeadId, RepoId, WorkspaceName
+from oya_vcs.config import WorkerConfig, WorkspaceConfig
+from oya_vcs.core.effects import SetUpWorkspace, VerifyResult, effect_key
+from oya_vcs.core.events import Event, Reason, ResultVerified, WorkspaceSetUp
+from oya_vcs.core.ids import BeadId, CommitId, RepoId, WorkspaceName
 from oya_vcs.ports import Box, Probe
 from tests.integration.test_sandbox import BWRAP, REAL
 
@@ -26,8 +26,9 @@ def setup(home: Path, command: str, setup_ms_max: int = 60_000, box: Box = unbox
     """The performer with this command."""
     runner = ReaperRunner(home / "runs", SystemClock())
     settings = WorkspaceConfig(setup=command, setup_ms_max=setup_ms_max)
-    folders = {name: home / name for name in ("runs", "logs")}
-    return SetupCommand(runner, settings, **folders, environ=ENVIRON, box=box)
+    return SetupCommand(
+        runner, settings, runs=home / "runs", logs=home / "logs", environ=ENVIRON, box=box
+    )
 
 
 def effect(home: Path, attempt: int = 1) -> SetUpWorkspace:
@@ -145,3 +146,69 @@ async def test_a_boxed_setup_that_hangs_is_stopped_with_its_box(tmp_path: Path) 
     event = await done(performer, work)
     assert event.reason is Reason.WALL_TIME
     assert effect_key(work) not in await asyncio.to_thread(bearing)
+
+
+# --- Verifying a result ---------------------------------------------------------------------------
+
+
+def verification(home: Path, round_: int = 1) -> VerifyResult:
+    """Verifying what was done in the workspace of bead b."""
+    place = effect(home)
+    return VerifyResult(
+        repo=place.repo,
+        bead=place.bead,
+        attempt=place.attempt,
+        workspace=place.workspace,
+        path=place.path,
+        commit=CommitId("c" * 40),
+        round=round_,
+    )
+
+
+def verifier(home: Path, command: str, **more: int) -> SetupCommand:
+    """The performer with this verify command."""
+    return SetupCommand(
+        ReaperRunner(home / "runs", SystemClock()),
+        WorkspaceConfig(setup="exit 99"),
+        WorkerConfig(verify=command, **more),  # type: ignore[arg-type]
+        runs=home / "runs",
+        logs=home / "logs",
+        environ=ENVIRON,
+        box=unboxed,
+    )
+
+
+async def verified(performer: SetupCommand, work: VerifyResult) -> ResultVerified:
+    """Carry it out; a later daemon finds the same."""
+    event = await performer.do(effect_key(work), work, never)
+    assert isinstance(event, ResultVerified)
+    assert await performer.probe(effect_key(work), work) == event
+    return event
+
+
+async def test_a_result_is_verified_where_it_was_made(tmp_path: Path) -> None:
+    """In the workspace, with no more of the environment than a setup sees; its output is a log."""
+    event = await verified(verifier(tmp_path, 'test ! "$SECRET"; pwd'), verification(tmp_path))
+    assert (event.reason, event.detail, event.round) == (None, "", 1)
+    [log] = (tmp_path / "logs" / "b").glob("verify-1-*.log")
+    assert log.read_text().strip() == str(tmp_path / "space")
+
+
+async def test_a_result_that_fails_says_how(tmp_path: Path) -> None:
+    """The status, the key in oya.toml, and the end of the output; a limit of time holds."""
+    event = await verified(
+        verifier(tmp_path, "echo 2 tests failed; exit 3"), verification(tmp_path)
+    )
+    assert event.reason is Reason.WORKER_FAILED
+    assert event.detail.startswith("The result was not verified ([worker] verify in oya.toml)")
+    assert event.detail.endswith("2 tests failed")
+    slow = verifier(tmp_path, "sleep 600", verify_ms_max=200)
+    assert (await verified(slow, verification(tmp_path, 2))).reason is Reason.WALL_TIME
+
+
+async def test_no_more_results_are_verified_at_once_than_workers_run(tmp_path: Path) -> None:
+    """A slot is free again when its worker has ended: without this, verifications would pile up."""
+    performer = verifier(tmp_path, "mkdir one && rmdir one", slots=1)
+    rounds = [verification(tmp_path, number) for number in range(1, 5)]
+    done_ = await asyncio.gather(*(verified(performer, one) for one in rounds))
+    assert [one.reason for one in done_] == [None] * 4

@@ -9,8 +9,11 @@ from oya_vcs.core import events as e
 from oya_vcs.core import pulls as p
 from tests.scenarios.conftest import WITH_AND_WITHOUT_REMOTE, Open
 
-ELSEWHERE = (f.SetUpWorkspace, p.AskPermission, p.Reply, p.TellStatus, p.TryPull)
-"""Kinds of effect that nobody asks for here: no setup is configured, and there is no GitHub."""
+ELSEWHERE = (
+    *(f.SetUpWorkspace, f.VerifyResult),
+    *(p.AskPermission, p.Reply, p.TellStatus, p.TryPull),
+)
+"""Kinds of effect that nobody asks for here: no commands are configured, and there is no GitHub."""
 
 
 @pytest.mark.parametrize("kind", [kind for kind in f.EFFECTS if kind not in ELSEWHERE])

@@ -58,6 +58,8 @@ preset = "codex"
 command = ["./agent.sh", "-x"]
 permissions = ["edit", "all"]
 home = "private"
+verify = "make quick"
+verify_ms_max = 12
 slots = 8
 attempts_max = 5
 wall_ms_max = 60_000
@@ -159,6 +161,8 @@ EVERY_WORKER_KEY = {
     "preset": "codex",
     "permissions": ("edit", "all"),
     "home": "private",
+    "verify": "make quick",
+    "verify_ms_max": 12,
     "command": ("./agent.sh", "-x"),
     "slots": 8,
     "attempts_max": 5,

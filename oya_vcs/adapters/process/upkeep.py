@@ -30,7 +30,7 @@ PAUSE_MS = 5_000
 REMOVALS_MAX = 1_000
 """Files or folders that one look removes; what is left is for the next."""
 RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-LOG = re.compile(r"(?:\d+|setup-\d+|check-[A-Za-z0-9._-]{1,40})-[0-9a-f]{8}\.log")
+LOG = re.compile(r"(?:\d+|(?:setup|verify)-\d+|check-[A-Za-z0-9._-]{1,40})-[0-9a-f]{8}\.log")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,14 @@ from oya_vcs.adapters.workspaces.ground import (
 from oya_vcs.core.effects import CollectResult
 from oya_vcs.core.events import Reason, ResultCollected, ResultRefused
 from oya_vcs.core.ids import CommitId, Key, TreeId
+from oya_vcs.core.paths import outside
 from oya_vcs.errors import SnapshotIncomplete, WorldFailed
 from oya_vcs.ports import Probe, Turn
 
 _CHANGE = re.compile(r"^change-id (\S+)$", re.MULTILINE)
 """How a commit that jj wrote names its change in git (jj 0.46)."""
+OTHERS_SHOWN = 10
+"""Paths that a refusal names before it counts the rest."""
 CONFLICT_ENTRIES = " .jjconflict-"
 """How names begin, in a root tree as git stores it, that jj wrote with a conflict in it."""
 
@@ -58,6 +61,7 @@ async def collect(
             found = await _looked_up(ground, effect, head)
             await _refuse_own_landing(ground, effect, commits, found.branch)
             _refuse_nothing(effect, commits, found)
+            await _refuse_others(ground, effect, commits)
             await _refuse_included(ground, effect, head)
             pin = ground.ref(RESULTS, effect.workspace)
             await ground.repository.git("update-ref", "--no-deref", pin, head.id)
@@ -282,6 +286,28 @@ def _refuse_nothing(effect: CollectResult, commits: Sequence[Commit], found: _Fo
     own = any(not one.empty for one in _mine(effect, commits))
     if not effect.allow_empty and (not own or found.tree == found.base_tree):
         raise Refused(Reason.NOTHING_TO_LAND, "The worker changed no file that is not ignored.")
+
+
+async def _refuse_others(ground: Ground, effect: CollectResult, commits: Sequence[Commit]) -> None:
+    """Refuse a result that changes files which the bead does not name, in whatever commit of its
+    own. Starts a program only where it names some."""
+    mine = [one.id for one in _mine(effect, commits) if not one.empty]
+    if not effect.files or not mine:
+        return
+    said = await ground.repository.git(
+        *("diff-tree", "--stdin", "-r", "-z", "-m", "--root", "--no-renames"),
+        "--name-only",
+        stdin="".join(f"{one}\n" for one in mine),
+    )
+    others = outside({*said.split("\0")} - {"", *mine}, effect.files)
+    if others:
+        more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
+        raise Refused(
+            Reason.OTHER_FILES,
+            f"The worker changed files that the bead does not name: "
+            f"{', '.join(others[:OTHERS_SHOWN])}{more}. It may change "
+            f"{', '.join(effect.files[:OTHERS_SHOWN])} (metadata.oya.files).",
+        )
 
 
 async def _refuse_included(ground: Ground, effect: CollectResult, head: Commit) -> None:

@@ -114,7 +114,7 @@ _ATTEMPT_EFFECTS = frozenset(
     kind.__name__
     for kind in (
         *(f.CreateWorkspace, f.SetUpWorkspace, f.RunWorker),
-        *(f.CollectResult, f.OpenChange),
+        *(f.CollectResult, f.VerifyResult, f.OpenChange),
     )
 )
 

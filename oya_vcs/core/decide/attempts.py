@@ -125,6 +125,7 @@ def _worker_finished(world: World, fact: e.WorkerFinished, at_ms: int, policy: P
             base=bead.base,
             message=result_message(bead.spec, fact.attempt, fact.key),
             allow_empty=bead.spec.allow_empty,
+            files=bead.spec.files,
         )
     )
 
@@ -167,11 +168,44 @@ def _result_collected(
 ) -> Decisions:
     bead = world.bead(fact.bead)
     if bead.state is not State.PAUSED:
-        yield open_change(bead, fact.commit)
+        yield hand_in(world, bead, fact.commit, policy)
+
+
+def hand_in(
+    world: World, bead: Bead, head: CommitId, policy: Policy, *, round_: int = 1
+) -> e.Event:
+    """Hand the result of the newest attempt to the merge queue; where a verify command is
+    configured, that has the first word."""
+    if not policy.verify or bead.workspace is None:
+        return open_change(bead, head)
+    return request(
+        f.VerifyResult(
+            repo=bead.repo,
+            bead=bead.id,
+            attempt=bead.attempt,
+            workspace=bead.workspace,
+            path=world.workspaces[bead.workspace].path,
+            commit=head,
+            round=round_,
+        )
+    )
+
+
+def _result_verified(world: World, fact: e.ResultVerified, at_ms: int, policy: Policy) -> Decisions:
+    """One that was interrupted says nothing of the result, which stays: it is verified again."""
+    bead = world.bead(fact.bead)
+    if bead.commit is None:
+        raise Bug(f"Bead {bead.id} has a verified result and no commit.")
+    if fact.reason in _NOBODYS_FAULT:
+        yield hand_in(world, bead, bead.commit, policy, round_=fact.round + 1)
+    elif fact.reason is None:
+        yield open_change(bead, bead.commit)
+    else:
+        yield from set_back(world, bead, e.Reason.VERIFY_FAILED, fact.detail, at_ms, policy)
 
 
 def open_change(bead: Bead, head: CommitId) -> e.Event:
-    """Hand the result of the newest attempt to the merge queue."""
+    """A change request for the result of the newest attempt."""
     return request(
         f.OpenChange(
             repo=bead.repo,
@@ -200,5 +234,6 @@ RULES: Mapping[type[e.Event], Rule] = {
     e.WorkerFinished: _worker_finished,
     e.ResultCollected: _result_collected,
     e.ResultRefused: _result_refused,
+    e.ResultVerified: _result_verified,
     e.Ticked: _ticked,
 }

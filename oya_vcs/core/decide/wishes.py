@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import TERMINAL, Bead, State
-from oya_vcs.core.decide.attempts import open_change
+from oya_vcs.core.decide.attempts import hand_in
 from oya_vcs.core.decide.candidates import drop_candidates
 from oya_vcs.core.decide.decisions import Decisions, Rule, stop
 from oya_vcs.core.merge import Stage
@@ -62,7 +62,7 @@ def _bead_resumed(world: World, fact: e.BeadResumed, at_ms: int, policy: Policy)
     """A result that was collected during the pause goes on its way."""
     bead = world.bead(fact.bead)
     if bead.state is State.CHECKING and bead.commit is not None:
-        yield open_change(bead, bead.commit)
+        yield hand_in(world, bead, bead.commit, policy)
 
 
 RULES: Mapping[type[e.Event], Rule] = {

@@ -19,7 +19,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, Key, RepoId
 from oya_vcs.core.intake import take_in
-from oya_vcs.core.policy import Policy
+from oya_vcs.core.policy import Policy, Rules
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.standing import everything
 from oya_vcs.core.world import World
@@ -88,6 +88,7 @@ class Daemon:
     no_checks: bool = False
     setup: bool = False
     verify: bool = False
+    rules: Rules = field(default_factory=Rules)
     refusals: Counter[type[f.Effect]] = field(default_factory=Counter)
     bend: Callable[[e.Event], e.Event] = lambda event: event
     """Changes what the outside says of an effect that it carried out."""
@@ -116,6 +117,7 @@ class Daemon:
             backoff_ms=1_000,
             setup=self.setup,
             verify=self.verify,
+            rules=self.rules,
         )
         engine = Engine(
             world=world, journal=self.journal, clock=self.clock, policy=policy, seq=len(rows)

@@ -15,6 +15,8 @@ from oya_vcs.adapters.gateway.routes import providers_of
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.config import GatewayConfig
 from oya_vcs.config.secrets import secret_values
+from oya_vcs.core.effects import RunWorker
+from oya_vcs.core.usage import Usage
 from oya_vcs.runtime.supervisor import Child, Ready
 from oya_vcs_bot.serving import listening, serve
 
@@ -40,6 +42,7 @@ class Entrance:
             hidden.add(secret_values({KEY: provider.key}, {KEY}))
         self.passes = Passes(tuple(self._providers.values()))
         self.allow: Allow = anything
+        """Whoever knows the budgets puts the question here; a new life of the daemon anew."""
         self._sock = listening(f"{LOOPBACK}:0")
         self._place = f"{LOOPBACK}:{self._sock.getsockname()[1]}"
         self.passes.address = f"http://{self._place}"
@@ -53,6 +56,9 @@ class Entrance:
         """What serves it."""
         return Child(name="gateway", run=self._serve)
 
+    def _may_use(self, work: RunWorker, used: Usage) -> str:
+        return self.allow(work, used)
+
     async def _serve(self, ready: Ready) -> None:
         if self._sock.fileno() < 0:  # a server that ends closes its socket
             self._sock = listening(self._place)
@@ -64,7 +70,7 @@ class Entrance:
                 SystemClock(),
                 prices=self._settings.table,
                 requests_per_min=self._settings.requests_per_min,
-                allow=self.allow,
+                allow=self._may_use,
                 say=self._say,
             )
             await serve(gateway, self._sock, ready)

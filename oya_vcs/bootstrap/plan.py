@@ -21,6 +21,7 @@ from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.bootstrap.github_settings import is_on_github, remote_name, require_github
 from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.config import (
+    BudgetConfig,
     Config,
     Home,
     QueueConfig,
@@ -37,6 +38,7 @@ from oya_vcs.core.merge.gates import span_of
 from oya_vcs.core.policy import Policy, Rules
 from oya_vcs.core.pull_request import PullRules
 from oya_vcs.core.queues import Strategy
+from oya_vcs.core.usage import Budget
 from oya_vcs.errors import ConfigurationInvalid
 from oya_vcs.ports import Remote
 
@@ -94,6 +96,7 @@ class Plan:
                 tokens_max=self.config.queue.tokens_max,
                 tokens_per_s=self.config.queue.tokens_per_s,
                 sticky_ms=self.config.queue.sticky_ms,
+                budget=budget_of(self.config.budget),
             ),
             merge=rules_of(self.config.queue, self.checks_fitting),
             pulls=PullRules(
@@ -285,6 +288,20 @@ async def _require_worker(
             f"{config.repo.target}, which is what a workspace holds.",
             "Commit it there with its executable bit, or give an absolute path.",
         )
+
+
+def budget_of(budget: BudgetConfig) -> Budget:
+    """What work may use."""
+    return Budget(
+        bead_ms=budget.bead_ms_max,
+        bead_tokens=budget.bead_tokens_max,
+        bead_cents=budget.bead_cents_max,
+        day_ms=budget.day_ms_max,
+        day_tokens=budget.day_tokens_max,
+        day_cents=budget.day_cents_max,
+        failures_max=budget.failures_max,
+        cool_ms=budget.cool_ms,
+    )
 
 
 def rules_of(queue: QueueConfig, checks_fitting: int) -> MergeRules:

@@ -31,8 +31,11 @@ from oya_vcs.config import (
     Home,
     LogsConfig,
 )
+from oya_vcs.core.budget import may_use
+from oya_vcs.core.effects import RunWorker
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.standing import everything
+from oya_vcs.core.usage import Usage
 from oya_vcs.core.world import World
 from oya_vcs.errors import JournalCorrupt, WorldFailed
 from oya_vcs.journal.disk import require_well
@@ -259,6 +262,8 @@ async def _begin(
         seq=restored.seq,
         executor=executor,
     )
+    if frame.shop.entrance is not None:
+        frame.shop.entrance.allow = partial(_may_use, engine)
     checkpointer.watch(engine, restored.since)
     upkeep.watch(restored.world.open)
     engine.listen(upkeep)
@@ -276,6 +281,12 @@ async def _begin(
         yield Life(engine=engine, resumed=resumed)
     finally:
         await asyncio.to_thread(proof.close)
+
+
+def _may_use(engine: Engine, work: RunWorker, used: Usage) -> str:
+    """Why the gateway is to let a worker use no more; empty where it may."""
+    budget = engine.policies.of(work.repo).rules.budget
+    return may_use(engine.world, work, used, budget, SystemClock().now_ms())
 
 
 async def _sweep(roster: Roster, door: Door, ready: Ready) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.cli.adding import add_bead
@@ -16,6 +17,7 @@ from oya_vcs.cli.running import clocks_of
 from oya_vcs.cli.summary import SHORT, bead_data
 from oya_vcs.cli.wishes import wish
 from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.budget import summary
 from oya_vcs.core.events import AttemptClaimed
 from oya_vcs.core.explain import NAMED_MAX, explain
 from oya_vcs.core.ids import BeadId
@@ -60,6 +62,8 @@ def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
         *_weights(world, found),
         f"attempts: {found.attempt}, of which {found.failures} count as failed",
     ]
+    used = summary(found, SystemClock().now_ms())
+    lines += [f"used: {used}"] if used else []
     slots = [
         {"attempt": one.attempt, "slot": one.slot, "why": one.why}
         for row in rows
@@ -73,6 +77,7 @@ def _show(arguments: argparse.Namespace, output: Output) -> ExitCode:
     data = {
         **bead_data(world, found, live=live),
         "detail": found.detail,
+        "used": asdict(found.used.plus(found.using)),
         "clocks": clocks,
         "slots": slots,
         "events": events,

@@ -18,10 +18,11 @@ from oya_vcs.cli.reading import world_or_empty
 from oya_vcs.cli.running import clocks_of
 from oya_vcs.cli.tree import drawn
 from oya_vcs.config import Home
+from oya_vcs.core.budget import closed
 from oya_vcs.core.explain import explain
 from oya_vcs.core.ordering import critical_path
 from oya_vcs.core.slots import pool_of
-from oya_vcs.core.world import World, unfinished
+from oya_vcs.core.world import Repo, World, unfinished
 from oya_vcs.errors import ExitCode, OyaError
 from oya_vcs.journal.lock import holder
 
@@ -81,6 +82,7 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
                 "paused": repo.queue.paused,
                 "conflicted_bookmarks": repo.conflicts,
                 "slots": asdict(pools[repo.id]),
+                "closed": _closed(world, repo),
             }
             for repo in world.repos.values()
         },
@@ -89,12 +91,24 @@ def status(arguments: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
+def _closed(world: World, repo: Repo) -> str:
+    """Why no attempt may begin in a repository, though workers may be free."""
+    if repo.rules is None:
+        return ""
+    return closed(world, repo, repo.rules.budget, SystemClock().now_ms())
+
+
 def _waiting_for_people(world: World) -> list[str]:
     """What stands still, or is torn, until somebody does something."""
     paused = [
         f"The merge queue of {repo.path} is paused: {repo.queue.paused}"
         for repo in world.repos.values()
         if repo.queue.paused
+    ]
+    paused += [
+        f"No attempt begins in {repo.path}. {why}"
+        for repo in world.repos.values()
+        if (why := _closed(world, repo))
     ]
     return paused + [
         f"The bookmark {name} of {repo.path} is conflicted, between"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from oya_vcs.config.loading import load, target_of
     from oya_vcs.config.opencode import OpencodeConfig
     from oya_vcs.config.sections import (
+        BudgetConfig,
         Config,
         GithubConfig,
         HooksConfig,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BudgetConfig",
     "Config",
     "GatewayConfig",
     "GithubConfig",

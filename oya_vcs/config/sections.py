@@ -149,6 +149,23 @@ class HooksConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetConfig:
+    """`[budget]`: what work may use; 0 is no limit. Of a bead: all its attempts together; of a day:
+    a repository's, from midnight to midnight (UTC). Tokens and cents (of a US dollar) count as far
+    as they are told or metered. After `failures_max` failed attempts in a row none begins for
+    `cool_ms`."""
+
+    bead_ms_max: int = field(default=0, metadata=between(0))
+    bead_tokens_max: int = field(default=0, metadata=between(0))
+    bead_cents_max: int = field(default=0, metadata=between(0))
+    day_ms_max: int = field(default=0, metadata=between(0))
+    day_tokens_max: int = field(default=0, metadata=between(0))
+    day_cents_max: int = field(default=0, metadata=between(0))
+    failures_max: int = field(default=0, metadata=between(0))
+    cool_ms: int = field(default=600_000, metadata=between(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogsConfig:
     """`[logs]`: what is kept of the output of workers and checks that have ended: no more bytes, no
     more files, and none that is older."""
@@ -197,6 +214,7 @@ class Config:
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     hooks: HooksConfig = field(default_factory=HooksConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
@@ -211,6 +229,7 @@ SECTIONS: Mapping[str, type] = {
     "worker": WorkerConfig,
     "workspace": WorkspaceConfig,
     "queue": QueueConfig,
+    "budget": BudgetConfig,
     "tracker": TrackerConfig,
     "hooks": HooksConfig,
     "logs": LogsConfig,

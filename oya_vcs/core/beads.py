@@ -13,6 +13,7 @@ from enum import StrEnum
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, TreeId, WorkspaceName
 from oya_vcs.core.spec import SUBMISSION, BeadSpec
+from oya_vcs.core.usage import NOTHING, Usage
 from oya_vcs.errors import Bug
 
 
@@ -97,10 +98,12 @@ class Bead:
     limits; `since_ms` is when `state` began and `until_ms` when a back-off ends (Unix time);
     `since_claim` counts the attempts that its repository had begun when it last became ready;
     `session` is what its newest agent knows their conversation by; `reason` and `detail` say why it
-    was last sent back; `slot` is that of the newest attempt, and
-    `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs to
-    end; `asked` are the words of the person who wanted that, or the pause. `by_hand`: its worker is
-    the author of a pull request, or of what was submitted; it never gets a slot or a workspace.
+    was last sent back; `used` is what all attempts before the newest used, since a person last
+    wanted it tried, `using` what the newest one did; `worked_ms` is how long workers worked on it,
+    and `began_ms` (Unix time) since when one does (0: none); `slot` is that of the newest attempt,
+    and `chosen` why it got it, while it holds it. `cancelling` is a wish that waits for what runs
+    to end; `asked` are the words of the person who wanted that, or the pause. `by_hand`: its worker
+    is the author of a pull request, or of what was submitted; it never gets a slot or a workspace.
     """
 
     repo: RepoId
@@ -122,6 +125,10 @@ class Bead:
     change: ChangeId | None = None
     landed: CommitId | None = None
     session: str = ""
+    used: Usage = NOTHING
+    using: Usage = NOTHING
+    worked_ms: int = 0
+    began_ms: int = 0
     until_ms: int = 0
     feedback: str = ""
     reason: e.Reason | None = None

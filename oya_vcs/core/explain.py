@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from oya_vcs.core.beads import TERMINAL, Bead, State
+from oya_vcs.core.budget import closed
 from oya_vcs.core.effects import Effect, Land, RunChecks, RunWorker, SetUpWorkspace, VerifyResult
 from oya_vcs.core.line import wanted_slot
 from oya_vcs.core.queue_waits import first_line, waits_for
@@ -13,6 +14,7 @@ from oya_vcs.core.queues import Strategy
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.schedule import urgency
 from oya_vcs.core.slots import pool_of
+from oya_vcs.core.texts import clock_text
 from oya_vcs.core.tokens import dry_until
 from oya_vcs.core.world import Keep, World
 
@@ -80,6 +82,8 @@ def _ready(world: World, bead: Bead) -> str:
     repo, rules = world.repos[bead.repo], world.repos[bead.repo].rules
     if repo.queue.paused:
         return f"Waits: {repo.queue.paused[0].lower()}{repo.queue.paused[1:]}"
+    if rules is not None and (why := closed(world, repo, rules.budget, world.now_ms)):
+        return why
     if rules is None:
         return f"Waits for a free worker slot ({len(repo.slots)} busy)."
     if not repo.total:
@@ -173,12 +177,6 @@ def _cancelled(world: World, bead: Bead) -> str:
     if bead.by_hand:
         return f"{first_line(bead.detail)} An approval of its pull request opens it again."
     return f"{first_line(bead.detail)} `oya-vcs bead retry {bead.id}` opens it again."
-
-
-def clock_text(at_ms: int) -> str:
-    """The time of day of a Unix time, as 21:04:09 UTC."""
-    seconds = -(-at_ms // 1_000) % 86_400
-    return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
 
 
 _EXPLAIN: dict[State, Callable[[World, Bead], str]] = {

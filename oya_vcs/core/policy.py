@@ -13,6 +13,7 @@ from oya_vcs.core.ids import RepoId
 from oya_vcs.core.merge.rules import MergeRules
 from oya_vcs.core.pull_request import PullRules
 from oya_vcs.core.queues import Strategy
+from oya_vcs.core.usage import NO_LIMITS, Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Rules:
     A bead gains one step of priority for each `age_ms` that it waits (`priority` alone). A tenant
     may begin `tokens_max` attempts at once and `tokens_per_s` a second for long (`tokens_max` 0: as
     many as there are slots for). A bead that insists on its slot waits `sticky_ms` for it, and then
-    its attempt has failed.
+    its attempt has failed. `budget` is what all of it may use.
     """
 
     strategy: Strategy = Strategy.FIFO
@@ -30,6 +31,7 @@ class Rules:
     tokens_max: int = 0
     tokens_per_s: int = 10
     sticky_ms: int = 30_000
+    budget: Budget = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

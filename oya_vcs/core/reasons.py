@@ -27,6 +27,7 @@ class Reason(StrEnum):
     RESULT_UNUSABLE = "result_unusable"
     OTHER_FILES = "other_files"
     VERIFY_FAILED = "verify_failed"
+    BUDGET_SPENT = "budget_spent"
     CONFLICT = "conflict"
     CHECK_FAILED = "check_failed"
     CHECK_TIMEOUT = "check_timeout"

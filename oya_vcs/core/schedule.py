@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oya_vcs.core.beads import Bead
+from oya_vcs.core.budget import closed, due_ms
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.line import Line, line_of
 from oya_vcs.core.policy import Policy, Rules
@@ -41,12 +42,14 @@ class Choice:
 
 def choose(world: World, policy: Policy, now_ms: int) -> Choice | None:
     """The next bead to start and its slot, or None where nothing is ready or nothing is free, or
-    nothing can start: the queue is paused because the target is not well.
+    nothing can start: the queue is paused because the target is not well, or a budget is spent.
 
     `now_ms` is Unix time. Costs O(log n) of the ready beads, and the slots that are wanted or rest.
     """
     repo = world.repos.get(policy.repo)
     if repo is None or repo.queue.paused or len(repo.slots) >= policy.slots or not repo.ready:
+        return None
+    if closed(world, repo, policy.rules.budget, now_ms):
         return None
     line = line_of(world, repo, policy)
     first = line.first(now_ms)
@@ -73,17 +76,22 @@ def overdue(world: World, policy: Policy, now_ms: int) -> Bead | None:
     repo = world.repos.get(policy.repo)
     if repo is None or repo.queue.paused or not repo.ready:
         return None
+    if closed(world, repo, policy.rules.budget, now_ms):
+        return None
     bead = line_of(world, repo, policy).overdue(now_ms)
     return None if bead is None else world.bead(bead)
 
 
 def is_due(world: World, policy: Policy, now_ms: int) -> bool:
     """Whether the time itself is a reason for a step: a back-off ends, a tenant has a token again,
-    a slot has rested, a bead has waited for its slot for too long."""
+    a slot has rested, a bead has waited for its slot, or been worked on, for too long."""
     if world.timers and world.timers[0][0] <= now_ms:
         return True
     if policy.idle:
         return False
+    spent_ms = due_ms(world, policy)
+    if spent_ms is not None and spent_ms <= now_ms:
+        return True
     return choose(world, policy, now_ms) is not None or overdue(world, policy, now_ms) is not None
 
 

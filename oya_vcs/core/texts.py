@@ -127,3 +127,9 @@ def meanwhile(bead: Bead, recent: Sequence[Landing]) -> str:
         return ""
     listed = "\n".join(f"  {one.bead} (commit {one.commit})" for one in landed)
     return f"Meanwhile these landed:\n{listed}\n"
+
+
+def clock_text(at_ms: int) -> str:
+    """The time of day of a Unix time, as 21:04:09 UTC."""
+    seconds = -(-at_ms // 1_000) % 86_400
+    return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"

@@ -18,6 +18,7 @@ from oya_vcs.core.policy import Rules
 from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.queues import ReadyBeads
 from oya_vcs.core.reasons import Reason
+from oya_vcs.core.usage import Spent, Streak
 from oya_vcs.errors import Bug
 
 
@@ -89,6 +90,8 @@ class Repo:
     claims: int = 0
     total: int = 0
     rules: Rules | None = None
+    spent: Spent = field(default_factory=Spent)
+    streak: Streak = field(default_factory=Streak)
     seen: tuple[Head, ...] = ()
     conflicts: dict[str, tuple[CommitId, ...]] = field(default_factory=dict)
 

@@ -97,6 +97,15 @@ test_ms_max = 0
 check_ms_max = 9
 checks_slots = 3
 checks_parallel = 2
+[budget]
+bead_ms_max = 21
+bead_tokens_max = 22
+bead_cents_max = 23
+day_ms_max = 24
+day_tokens_max = 25
+day_cents_max = 26
+failures_max = 27
+cool_ms = 28
 [tracker]
 live = true
 file = "beads.jsonl"
@@ -141,6 +150,16 @@ EVERY_HOOKS_KEY = {
     "pre_commit": "closed",
     "without_daemon": "open",
     "wall_ms_max": 8,
+}
+EVERY_BUDGET_KEY = {
+    "bead_ms_max": 21,
+    "bead_tokens_max": 22,
+    "bead_cents_max": 23,
+    "day_ms_max": 24,
+    "day_tokens_max": 25,
+    "day_cents_max": 26,
+    "failures_max": 27,
+    "cool_ms": 28,
 }
 EVERY_GITHUB_KEY = {
     "api_url": "http://localhost:8080/api/v3",
@@ -196,6 +215,7 @@ def test_every_documented_key_is_taken() -> None:
         "repo": {"target": "trunk", "remote": "origin", "forge": "local"},
         "checks": {"test": "pytest -q", "lint-all_2": "ruff check ."},
         "worker": EVERY_WORKER_KEY,
+        "budget": EVERY_BUDGET_KEY,
         "queue": {
             "strategy": "round_robin",
             "age_ms": 8,

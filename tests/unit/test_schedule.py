@@ -12,7 +12,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.decide import advance, react
-from oya_vcs.core.explain import clock_text, explain
+from oya_vcs.core.explain import explain
 from oya_vcs.core.fold import apply
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.intake import take_in
@@ -23,6 +23,7 @@ from oya_vcs.core.reasons import Reason
 from oya_vcs.core.schedule import choose, is_due, overdue
 from oya_vcs.core.slots import Pool, pool_of
 from oya_vcs.core.spec import BeadSpec
+from oya_vcs.core.texts import clock_text
 from oya_vcs.core.world import Repo, World
 from oya_vcs.journal import snapshot
 from tests.daemons import REPO, spec

@@ -15,6 +15,7 @@ from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.decide import attempts, changes, pulls, submissions, wishes, workspaces
 from oya_vcs.core.decide.attempts import schedule, set_back
+from oya_vcs.core.decide.budgets import stop_spent
 from oya_vcs.core.decide.changes import plan, queue_due_ms
 from oya_vcs.core.decide.decisions import Decisions, Rule
 from oya_vcs.core.decide.pull_queue import settle
@@ -50,11 +51,16 @@ def advance(world: World, at_ms: int, policy: Policy, events: Iterable[e.Event] 
     if policy.idle:
         return iter(())
     if not world.pulls:
-        return chain(plan(world, at_ms, policy), schedule(world, at_ms, policy))
+        return chain(
+            stop_spent(world, at_ms, policy),
+            plan(world, at_ms, policy),
+            schedule(world, at_ms, policy),
+        )
     return _advance_and_tell(world, at_ms, policy, list(events))
 
 
 def _advance_and_tell(world: World, at_ms: int, policy: Policy, about: list[e.Event]) -> Decisions:
+    yield from stop_spent(world, at_ms, policy)
     for decision in _planned(world, at_ms, policy, about):
         about.append(decision)
         yield decision

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.budget import bead_spent
 from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
 from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
@@ -75,7 +76,7 @@ def _workspace_created(
             )
         )
     else:
-        yield _run(world, bead, fact)
+        yield from _begin(world, bead, fact, at_ms, policy)
 
 
 def _workspace_set_up(
@@ -87,11 +88,26 @@ def _workspace_set_up(
         detail = "It was paused before its worker began."
         yield from set_back(world, bead, e.Reason.PAUSED, detail, at_ms, policy)
     elif fact.reason is None:
-        yield _run(world, bead, fact)
+        yield from _begin(world, bead, fact, at_ms, policy)
     else:
         stopped = fact.reason in _NOBODYS_FAULT
         reason = fact.reason if stopped else e.Reason.INFRASTRUCTURE
         yield from set_back(world, bead, reason, fact.detail, at_ms, policy)
+
+
+def _begin(
+    world: World,
+    bead: Bead,
+    fact: e.WorkspaceCreated | e.WorkspaceSetUp,
+    at_ms: int,
+    policy: Policy,
+) -> Decisions:
+    """Its worker starts, unless all attempts before used up what the bead may use."""
+    spent = bead_spent(bead, policy.rules.budget, at_ms)
+    if spent:
+        yield from set_back(world, bead, e.Reason.BUDGET_SPENT, "", at_ms, policy)
+    else:
+        yield _run(world, bead, fact)
 
 
 def _run(world: World, bead: Bead, fact: e.WorkspaceCreated | e.WorkspaceSetUp) -> e.Requested:
@@ -139,11 +155,15 @@ def set_back(
     (exit 75) do not count; what they left is pinned and removed. What a failed attempt left is kept
     for its author to look at. What a person submitted is for that person to submit again.
     """
+    spent = bead_spent(bead, policy.rules.budget, at_ms)
     if bead.by_hand:
         yield e.BeadFailed(bead=bead.id, reason=reason, detail=detail)
     elif reason in _NOBODYS_FAULT:
         yield from remove_workspaces(world, bead)
         yield _backed_off(bead, at_ms, reason, detail, counted=False)
+    elif spent:
+        said = f"{spent} {detail}".rstrip()
+        yield e.BeadFailed(bead=bead.id, reason=e.Reason.BUDGET_SPENT, detail=said)
     elif reason is e.Reason.WORKER_DEFERRED and bead.deferrals < policy.deferrals_max:
         wait_ms = backoff_ms(policy.defer_ms, bead.deferrals, policy.backoff_ms_max)
         yield from remove_workspaces(world, bead)

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import move
-from oya_vcs.core.fold import attempts, beads, changes, operations, pulls, queues, submissions
+from oya_vcs.core.fold import (
+    attempts,
+    beads,
+    changes,
+    operations,
+    pulls,
+    queues,
+    submissions,
+    usage,
+)
 from oya_vcs.core.pulls import PULL_EFFECTS
 from oya_vcs.core.world import World
 from oya_vcs.errors import Bug
@@ -21,6 +30,7 @@ _FOLDS = {
     **pulls.FOLDS,
     **operations.FOLDS,
     **submissions.FOLDS,
+    **usage.FOLDS,
 }
 _BEGUN = {**attempts.BEGUN, **changes.BEGUN}
 

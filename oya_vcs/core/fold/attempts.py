@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
+from oya_vcs.core.fold import usage
 from oya_vcs.core.fold.moves import (
     free_slot,
     keep,
@@ -29,6 +30,7 @@ def _attempt_claimed(world: World, event: e.AttemptClaimed) -> None:
         tenant.tokens, tenant.at_ms = event.tokens, world.now_ms
     repo.ready.remove(bead.id)
     take_slot(repo, bead, event.slot)
+    usage.attempt_begun(world, bead)
     bead.attempt, bead.workspace, bead.chosen = event.attempt, event.workspace, event.why
     bead.base = bead.commit = bead.tree = bead.change = bead.pid = None
     world.workspaces[event.workspace] = Workspace(
@@ -49,6 +51,7 @@ def _workspace_created(world: World, event: e.WorkspaceCreated) -> None:
 def _workspace_blocked(world: World, event: e.WorkspaceBlocked) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
+    usage.tried(world, bead)
     bead.workspace = None
     del world.workspaces[event.workspace]
     world.of_bead[bead.id].remove(event.workspace)
@@ -57,13 +60,19 @@ def _workspace_blocked(world: World, event: e.WorkspaceBlocked) -> None:
 
 
 def _worker_spawned(world: World, event: e.WorkerSpawned) -> None:
-    world.bead(event.bead).pid = event.pid
+    bead = world.bead(event.bead)
+    bead.pid = event.pid
+    usage.work_began(world, bead)
 
 
 def _worker_finished(world: World, event: e.WorkerFinished) -> None:
     bead = world.bead(event.bead)
     bead.pid = None
     bead.session = event.session or bead.session
+    if event.usage is not None:
+        usage.use(world, bead, event.usage)
+    usage.work_ended(world, bead)
+    usage.failed(world, bead, event.reason)
     world.repos[bead.repo].refused.pop(bead.slot, None)  # type: ignore[arg-type]  # None: no slot
     free_slot(world, bead)
 
@@ -78,6 +87,10 @@ def _stop_requested(world: World, event: e.StopRequested) -> None:
 def _result_collected(world: World, event: e.ResultCollected) -> None:
     bead = world.bead(event.bead)
     bead.commit, bead.tree = event.commit, event.tree
+
+
+def _result_refused(world: World, event: e.ResultRefused | e.ResultVerified) -> None:
+    usage.failed(world, world.bead(event.bead), event.reason)
 
 
 def _workspace_removed(world: World, event: e.WorkspaceRemoved) -> None:
@@ -115,6 +128,8 @@ FOLDS: Mapping[type[e.Event], Callable[..., None]] = {
     e.WorkerFinished: _worker_finished,
     e.StopRequested: _stop_requested,
     e.ResultCollected: _result_collected,
+    e.ResultRefused: _result_refused,
+    e.ResultVerified: _result_refused,
     e.WorkspaceRemoved: _workspace_removed,
     e.EffectFailed: _effect_failed,
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
+from oya_vcs.core.fold import usage
 from oya_vcs.core.fold.changes import amend
 from oya_vcs.core.fold.moves import (
     close_change,
@@ -66,6 +67,7 @@ def _bead_retried(world: World, event: e.BeadRetried) -> None:
 
 def _start_over(world: World, bead: Bead) -> None:
     bead.failures = bead.deferrals = 0
+    usage.start_over(bead)
     bead.reason, bead.detail = None, ""
     bead.cancelling, bead.asked = False, ""
     promote(world, bead.id)
@@ -74,6 +76,7 @@ def _start_over(world: World, bead: Bead) -> None:
 def _bead_backed_off(world: World, event: e.BeadBackedOff) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
+    usage.tried(world, bead)
     world.repos[bead.repo].ready.remove(bead.id)
     bead.until_ms = event.until_ms
     bead.reason, bead.detail = event.reason, event.detail
@@ -98,12 +101,16 @@ def _bead_paused(world: World, event: e.BeadPaused) -> None:
     """It leaves the line of those that wait, and goes on at once when it is resumed."""
     bead = world.bead(event.bead)
     bead.asked = _words(event)
+    usage.work_ended(world, bead)
     world.repos[bead.repo].ready.remove(bead.id)
     _drop_timers(world)
 
 
 def _bead_resumed(world: World, event: e.BeadResumed) -> None:
-    world.bead(event.bead).asked = ""
+    bead = world.bead(event.bead)
+    bead.asked = ""
+    if bead.pid is not None:
+        usage.work_began(world, bead)
     promote(world, event.bead)
 
 
@@ -118,6 +125,7 @@ def _cancel_requested(world: World, event: e.CancelRequested) -> None:
 def _bead_cancelled(world: World, event: e.BeadCancelled) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
+    usage.tried(world, bead)
     world.repos[bead.repo].ready.remove(bead.id)
     _drop_timers(world)
     bead.cancelling, bead.pid = False, None
@@ -148,6 +156,7 @@ def _counts(world: World, until_ms: int, bead_id: BeadId) -> bool:
 def _bead_failed(world: World, event: e.BeadFailed) -> None:
     bead = world.bead(event.bead)
     free_slot(world, bead)
+    usage.tried(world, bead)
     world.repos[bead.repo].ready.remove(bead.id)
     bead.failures += 1
     bead.reason, bead.detail = event.reason, event.detail

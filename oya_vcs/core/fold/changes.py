@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import State
+from oya_vcs.core.fold import usage
 from oya_vcs.core.fold.moves import (
     close_change,
     promote,
@@ -37,6 +38,7 @@ def queue_of(world: World, change: Change) -> MergeQueue:
 def _change_opened(world: World, event: e.ChangeOpened) -> None:
     bead = world.bead(event.bead)
     bead.change = event.change
+    usage.succeeded(world.repos[bead.repo])
     if event.number:
         tie(world, bead, event.number, event.head)
     world.changes[event.change] = Change(

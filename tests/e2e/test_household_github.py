@@ -189,7 +189,7 @@ async def test_who_is_not_let_in_stands_aside_and_is_tried_again(
     on, or whose folder goes away, stands aside, its webhooks mean nothing, and comes back."""
     async with shire_at(new_project(files=2), tmp_path) as shire:
         (one, hub_one), (two, hub_two) = shire.there["one"], shire.there["two"]
-        hub_one.suspends()
+        hub_one.owner.suspends()
         foreign = await hub_two.ann.commits({}, on=None, message="A home", repo=hub_two.repo)
         await hub_two.repo.bare.run("update-ref", CLAIM, foreign)
         copy = replace(two, folder=tmp_path / "copy")
@@ -203,7 +203,7 @@ async def test_who_is_not_let_in_stands_aside_and_is_tried_again(
         await shire.hand_in(one, "b1")
         await shire.until(lambda: shire.landed("b0"))
         await hub_two.repo.bare.run("update-ref", "-d", CLAIM)
-        hub_one.suspends(suspended=False)
+        hub_one.owner.suspends(suspended=False)
         shire.hooked(hub_one, "HOOK_ONE")
         await shire.until(lambda: shire.serves(two))
         await shire.until(lambda: shire.landed("b1"))
@@ -213,10 +213,10 @@ async def test_who_is_not_let_in_stands_aside_and_is_tried_again(
         assert f"served at http://{shire.address}, webhooks at /github/webhook" in said
         assert said.count("GitHub for acme/widget was asked ") == 2
 
-        hub_one.suspends()
+        hub_one.owner.suspends()
         await shire.until(lambda: shire.is_aside(one))
         assert "has been suspended" in (await shire.row(one))["error"]
-        hub_one.suspends(suspended=False)
+        hub_one.owner.suspends(suspended=False)
         await shire.until(lambda: shire.serves(one))
         one.root.rename(one.folder / "elsewhere")
         await shire.until(lambda: shire.is_aside(one))

@@ -150,17 +150,17 @@ async def test_a_new_configuration_begins_anew_and_a_wrong_one_changes_nothing(
 async def test_who_is_shut_out_stands_aside_until_it_is_let_in(village: Village) -> None:
     """Before it was ever let in, and after: nothing is begun, no webhook is taken, its part of the
     tree has gone; it comes back by itself. Why is said once each time."""
-    village.hub.suspends()
+    village.hub.owner.suspends()
     async with village.lives():
         await village.until_row(serving=False, error="suspended")
         assert await village.heard() == {}
-        village.hub.suspends(suspended=False)
+        village.hub.owner.suspends(suspended=False)
         await village.until_row(serving=True, error="")
         assert len(await village.parts()) == 1
-        village.hub.suspends()
+        village.hub.owner.suspends()
         await village.until_row(serving=False, error="suspended")
         assert (await village.heard(), await village.parts()) == ({}, [])
-        village.hub.suspends(suspended=False)
+        village.hub.owner.suspends(suspended=False)
         await village.until_row(serving=True, error="")
     assert sum("suspended" in one for one in village.said) <= 4
 

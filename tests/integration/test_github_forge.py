@@ -73,7 +73,7 @@ class Oya:
         self.wire = Wire(hub.url, self.clock)
         repo = hub.repo.full_name
         key = hub.private_key
-        self.app = App(self.wire, self.clock, app_id=hub.app.id, key=key, repo=repo)
+        self.app = App(self.wire, hub.github.clock, app_id=hub.app.id, key=key, repo=repo)
         self.api = Github(self.wire, self.app, repo, self.clock)
         self.remote = GithubRemote(self.api, BareRemote(hub), self.clock)
         self.notices = Notices(self.api, _render, who=self._who, own_app=hub.app.id, home_tag=TAG)

@@ -139,10 +139,10 @@ def test_a_login_in_a_reply_is_one_or_text(name: str) -> None:
         ("dropped", ("why", "head")),
         ("failed", ("what", "url", "log")),
         ("landed", ("target", "commit")),
-        ("status", ("state", "sentence", "head", "by", "candidate", "page")),
+        ("status", ("state", "sentence", "head", "by", "candidate", "log", "page")),
     ],
 )
-@given(words=st.lists(COMMENTS, min_size=6, max_size=6))
+@given(words=st.lists(COMMENTS, min_size=7, max_size=7))
 def test_no_reply_speaks_to_us(template: str, fields: tuple[str, ...], words: list[str]) -> None:
     """Whatever a template is filled with, its text asks for nothing: not of us, and not of another
     one like us."""

@@ -112,8 +112,7 @@ class Hubs:
             await asyncio.wait({entry.task})
 
     async def leave(self, repo: RepoId) -> None:
-        """Ask nothing more for a repository, and take no more webhooks. Idempotent."""
-        await self.give_up(repo)
+        """Ask nothing more for a repository that is in, and take no more webhooks. Idempotent."""
         place = self._places.pop(repo, None)
         if place is not None:
             self.reception.close(repo, place.desk)

@@ -149,6 +149,7 @@ class Keeper:
         if not is_on_github(plan.config):
             served = await self.shop.serve(plan)
             if self._hubs is not None:
+                await self._hubs.give_up(repo)
                 await self._hubs.leave(repo)
             return served
         if self._hubs is None:
@@ -162,7 +163,7 @@ class Keeper:
             known.pause_s = 0.0 if waits else again_s
             # by no configuration of another place either: what landed there would not be here
             keep = known.plan is not None and _there(known.plan) == _there(plan)
-            await self._refuse(repo, known, error, keep=keep)
+            await self._refuse(repo, known, error, keep=keep, waits=waits)
             return None
 
     def _made(self) -> Hubs:
@@ -181,8 +182,11 @@ class Keeper:
                 " configuration said when it began."
             )
 
-    async def _refuse(self, repo: RepoId, known: Known, error: OyaError, *, keep: bool) -> None:
-        """Say once why a repository stands aside, or (`keep`) why it is worked on as before."""
+    async def _refuse(
+        self, repo: RepoId, known: Known, error: OyaError, *, keep: bool, waits: bool = False
+    ) -> None:
+        """Say once why a repository stands aside, or (`keep`) why it is worked on as before; one
+        that `waits` for GitHub's answer goes on waiting."""
         said = " ".join(filter(None, (error.message, error.hint)))
         why = redact(said, self.shop.hidden.literals)
         if why != known.error:
@@ -193,6 +197,8 @@ class Keeper:
             self.roster.set_aside(repo, why)
             if self._hubs is not None:
                 await self._hubs.leave(repo)
+        if not waits and self._hubs is not None:
+            await self._hubs.give_up(repo)
 
     async def _mark(self, repo: RepoId, root: Path) -> Mark:
         """No program is started for it."""

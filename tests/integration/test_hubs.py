@@ -14,7 +14,7 @@ import pytest
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.github import client
 from oya_vcs.adapters.toolbox import Tools
-from oya_vcs.bootstrap import hubs, keeper  # noqa: F401 - read before the loop runs
+from oya_vcs.bootstrap import hubs, keeper
 from oya_vcs.bootstrap.household import House, open_home
 from oya_vcs.cli.asking import ask
 from oya_vcs.config import Home
@@ -183,3 +183,32 @@ async def test_a_failing_github_is_asked_on_and_nothing_stands_aside(village: Vi
             return not (await village.heard()).get("error")
 
         await village.until(is_well)
+
+
+async def test_a_github_that_never_answers_is_waited_for_beside_the_work(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its repository stands aside, as it says; others are looked at meanwhile, a configuration that
+    names another GitHub counts at once, and the daemon ends as ever."""
+    monkeypatch.setattr(hubs, "ENTRY_S", 0.1)
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await village.configured(api_url=url)
+    async with village.lives():
+        await asyncio.wait_for(asked.wait(), 60)
+        await village.until_row(serving=False, error="has not answered yet")
+        assert await village.parts() == [f"enter acme/widget at {url[7:]}"]
+        await village.configured()
+        await village.until_row(serving=True, error="")
+        await village.configured(api_url=url)
+        await village.until_row(serving=False, error="has not answered yet")
+    over.set()
+    server.close()
+    await server.wait_closed()

@@ -53,8 +53,9 @@ def listening(address: str) -> socket.socket:
         opened.bind((host.strip("[]"), int(port)))
     except (OSError, ValueError) as error:
         opened.close()
+        why = error.strerror or error if isinstance(error, OSError) else error
         raise ConfigurationInvalid(
-            f"Nothing can be served at {address}: {error}.",
+            f"Nothing can be served at {address}: {why}.",
             "Another program may have the address; web.listen says which one is taken.",
         ) from error
     opened.settimeout(0)

@@ -35,6 +35,7 @@ from oya_vcs.adapters.github import (
     clock_of,
     look,
     ourselves,
+    require_open,
 )
 from oya_vcs.adapters.jj import JjRepository, open_remote
 from oya_vcs.adapters.local.judge import judge
@@ -90,8 +91,8 @@ class Hub:
             self.poller.poke()
 
     async def knock(self) -> None:
-        """Have GitHub say that we may see the repository. Raises GithubFailed."""
-        await self.api.get(self.api.here(""))
+        """Have GitHub say that the repository can be worked on. Raises GithubFailed."""
+        await require_open(self.api)
 
     def standing(self, *, webhooks: bool) -> dict[str, object]:
         """What people are told of it: when GitHub was last asked for all that is new (Unix time, 0

@@ -4,36 +4,29 @@ the daemon answered; asks nobody."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from oya_vcs.cli.output import duration
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """One of them in words. `grade` is ok or warning."""
-
-    grade: str
-    words: str
-
-
 def connections(
     web: Mapping[str, Any], github: Sequence[Mapping[str, Any]], now_ms: int
-) -> Iterator[Connection]:
+) -> Iterator[str]:
     """The web server, and each repository on GitHub, from the daemon's answers to "web" and
     "github" at this time (Unix milliseconds)."""
     if web["address"]:
         dropped = web["dropped"]
         lost = f"; {dropped} webhooks were about no repository here" if dropped else ""
-        yield Connection("ok", f"served at {web['address']}, webhooks at /github/webhook{lost}")
+        yield f"served at {web['address']}, webhooks at /github/webhook{lost}"
     elif web["error"]:
-        yield Connection("warning", f"nothing is served: {web['error']}")
+        yield f"nothing is served: {web['error']}"
     for one in github:
-        yield Connection("warning" if one["error"] else "ok", _heard(one, now_ms))
+        yield f"GitHub for {one['name']} {heard(one, now_ms)}"
 
 
-def _heard(one: Mapping[str, Any], now_ms: int) -> str:
+def heard(one: Mapping[str, Any], now_ms: int) -> str:
+    """How a repository on GitHub is heard of: when it was last asked, whether it tells by itself,
+    what is left of the limit, and what went wrong."""
     asked = "has not been asked yet"
     if one["polled_ms"]:
         asked = f"was asked {duration(max(0, now_ms - one['polled_ms']))} ago"
@@ -41,4 +34,4 @@ def _heard(one: Mapping[str, Any], now_ms: int) -> str:
     left = one["requests_left"]
     limit = "" if left is None else f"; {left:,} requests are left this hour"
     error = f". The newest poll failed: {one['error']}" if one["error"] else ""
-    return f"GitHub for {one['name']} {asked} {hooks}{limit}{error}"
+    return f"{asked} {hooks}{limit}{error}"

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from oya_vcs import __version__
+from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.process.survivors import bearing
 from oya_vcs.adapters.service import Standing, environment_file, standing, write
 from oya_vcs.cli.asking import ask
+from oya_vcs.cli.connections import heard
 from oya_vcs.cli.health import Check, Cure, Finding, Patient
 from oya_vcs.cli.installing import service_of
 from oya_vcs.config import load
@@ -144,13 +146,8 @@ def _answering(address: str) -> Finding:
 def _github(patient: Patient) -> Iterator[Finding]:
     """What the running daemon hears of GitHub, and how."""
     for one in _told(patient, "github") or ():
-        if one["error"]:
-            yield Finding("warning", f"{one['name']}: {one['error']}")
-        elif not one["webhooks"]:
-            every = f"asked every {one['poll_ms'] / 1_000:g} s"
-            yield Finding("ok", f"{one['name']}: no webhooks, {every}")
-        else:
-            yield Finding("ok", f"{one['name']}: webhooks are taken")
+        grade = "warning" if one["error"] else "ok"
+        yield Finding(grade, f"{one['name']} {heard(one, SystemClock().now_ms())}")
 
 
 def _told(patient: Patient, name: str) -> Any:

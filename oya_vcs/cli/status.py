@@ -136,8 +136,7 @@ def _daemon(home: Home) -> dict[str, Any] | None:
 
 def _heard(daemon: Mapping[str, Any]) -> list[str]:
     now_ms = SystemClock().now_ms()
-    heard = connections(daemon["web"], daemon["github"], now_ms)
-    return [f"  {one.words}" for one in heard]
+    return [f"  {one}" for one in connections(daemon["web"], daemon["github"], now_ms)]
 
 
 def _ends(chain: Sequence[str]) -> str:

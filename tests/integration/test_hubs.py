@@ -162,6 +162,10 @@ async def test_who_is_shut_out_stands_aside_until_it_is_let_in(village: Village)
         assert (await village.heard(), await village.parts()) == ({}, [])
         village.hub.owner.suspends(suspended=False)
         await village.until_row(serving=True, error="")
+        village.hub.owner.archives()
+        await village.until_row(serving=False, error="acme/widget is archived on GitHub")
+        village.hub.owner.archives(archived=False)
+        await village.until_row(serving=True, error="")
     assert sum("suspended" in one for one in village.said) <= 4
 
 

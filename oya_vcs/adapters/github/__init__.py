@@ -19,7 +19,7 @@ from oya_vcs.adapters.github.notices import Notices
 from oya_vcs.adapters.github.opening import Opening
 from oya_vcs.adapters.github.outcomes import GithubFailed, Why
 from oya_vcs.adapters.github.people import Person, ourselves
-from oya_vcs.adapters.github.poller import Poller
+from oya_vcs.adapters.github.poller import Poller, require_open
 from oya_vcs.adapters.github.rights import Looked, clock_of, look
 from oya_vcs.adapters.github.trying import Trials
 from oya_vcs.adapters.github.wire import Wire
@@ -48,4 +48,5 @@ __all__ = [
     "clock_of",
     "look",
     "ourselves",
+    "require_open",
 ]

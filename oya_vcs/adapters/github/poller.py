@@ -47,6 +47,19 @@ Live = Callable[[], Awaitable[Collection[ChangeId]]]
 """The changes whose candidates are needed now."""
 
 
+async def require_open(api: Github) -> None:
+    """Raise GithubFailed where nothing of the repository can be worked on. One that was renamed
+    answers under its old name, too, but all that is told of it has the new one."""
+    shown = await api.get(api.here(""))
+    name = str(shown.get("full_name") or "")
+    if name.lower() != api.repo.lower():
+        hint = "Write that into [github] repo, and into the address of the git remote."
+        raise GithubFailed(Why.MISSING, f"{api.repo} is called {name} on GitHub now.", hint=hint)
+    if shown.get("archived"):
+        said = f"{api.repo} is archived on GitHub: nothing can be said or landed there."
+        raise GithubFailed(Why.UNAUTHORISED, said, hint="Its owner can take that back.")
+
+
 class Poller:
     """Looks every `poll_ms`, and sooner when it is poked. `since_ms` (Unix time) is the time of the
     last event on record, 0 for none. `app` is None where we are no App."""
@@ -124,7 +137,7 @@ class Poller:
 
     async def look(self) -> int:
         """Look once; returns how many facts were handed in. Raises GithubFailed."""
-        await self._require_open()
+        await require_open(self._api)
         found = await self._pulls() + await self._comments()
         if self._app is not None:
             await self._redeliver(self._app)
@@ -146,18 +159,6 @@ class Poller:
         finally:
             late.cancel()
             poked.cancel()
-
-    async def _require_open(self) -> None:
-        """Raise GithubFailed where nothing of the repository can be worked on. One that was renamed
-        answers under its old name, too, but all that is told of it has the new one."""
-        shown, repo = await self._api.get(self._api.here("")), self._api.repo
-        name = str(shown.get("full_name") or "")
-        if name.lower() != repo.lower():
-            hint = "Write that into [github] repo, and into the address of the git remote."
-            raise GithubFailed(Why.MISSING, f"{repo} is called {name} on GitHub now.", hint=hint)
-        if shown.get("archived"):
-            said = f"{repo} is archived on GitHub: nothing can be said or landed there."
-            raise GithubFailed(Why.UNAUTHORISED, said, hint="Its owner can take that back.")
 
     async def _tell(self, kind: str, payload: dict[str, object]) -> int:
         facts = self._understand(kind, payload)

@@ -14,7 +14,7 @@ import pytest
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.github import client
 from oya_vcs.adapters.toolbox import Tools
-from oya_vcs.bootstrap import hubs, keeper
+from oya_vcs.bootstrap import find_plan, hubs, keeper, open_daemon
 from oya_vcs.bootstrap.household import House, open_home
 from oya_vcs.cli.asking import ask
 from oya_vcs.config import Home
@@ -36,8 +36,8 @@ class Village:
         self.key.write_text(hub.private_key)
         self.said: list[str] = []
 
-    async def configured(self, **github: object) -> None:
-        """Have this under [github] of oya.toml on the target, here and there."""
+    async def configured(self, *, more: str = "", **github: object) -> None:
+        """Have this under [github] of oya.toml on the target, here and there; and `more`."""
         settings: dict[str, object] = {
             "api_url": self.hub.url,
             "repo": self.hub.repo.full_name,
@@ -48,7 +48,7 @@ class Village:
             **github,
         }
         lines = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
-        text = f"[repo]\nforge = 'github'\n[worker]\ncommand = ['true']\n[github]\n{lines}"
+        text = f"[repo]\nforge = 'github'\n[worker]\ncommand = ['true']\n[github]\n{lines}{more}"
         await self.hub.ann.pushes_to("main", {"oya.toml": text})
         await self.clone.fetches()
 
@@ -93,9 +93,9 @@ class Village:
         await self.until(is_so)
 
     @asynccontextmanager
-    async def lives(self) -> AsyncIterator[House]:
+    async def lives(self, config_file: Path | None = None) -> AsyncIterator[House]:
         """One life of the daemon, which has the repository."""
-        async with open_home(self.home, config_file=None, say=self.said.append) as house:
+        async with open_home(self.home, config_file=config_file, say=self.said.append) as house:
             await house.settled_in()
             await self.asks("repo.add", path=str(self.clone.root))
             yield house
@@ -216,3 +216,29 @@ async def test_a_github_that_never_answers_is_waited_for_beside_the_work(
     over.set()
     server.close()
     await server.wait_closed()
+
+
+async def test_run_tells_the_same_of_its_repository(village: Village) -> None:
+    """Where webhooks come in, and how GitHub is heard of."""
+    plan = await find_plan(village.home, village.clone.root, config_file=None, flags={})
+    async with open_daemon(plan, say=village.said.append):
+        heard = await village.heard()
+        assert (heard["name"], heard["webhooks"], heard["poll_ms"]) == ("acme/widget", True, 200)
+        assert (await village.asks("web"))["address"].startswith("http://127.0.0.1:")
+
+
+async def test_a_home_has_one_address_for_all(
+    village: Village, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of its user's configuration; what a repository wants besides is said, once."""
+    monkeypatch.delenv("OYA_WEB__LISTEN")
+    mine = tmp_path / "config.toml"
+    mine.write_text('[web]\nlisten = "localhost:0"\n')
+    await village.configured(more='[web]\nlisten = "127.0.0.1:9"\n')
+    async with village.lives(mine):
+        await village.until_row(serving=True, error="")
+        served = await village.asks("web")
+        assert (served["listen"], served["error"]) == ("localhost:0", "")
+    (said,) = [one for one in village.said if "web.listen" in one]
+    assert "web.listen is '127.0.0.1:9' there, and counts for `oya-vcs run` alone." in said
+    assert "one web server for all, at 'localhost:0'" in said

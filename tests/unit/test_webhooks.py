@@ -85,7 +85,7 @@ async def test_every_official_example_is_taken() -> None:
         kinds.add(event)
     assert len(kinds) == 64
     told = {type(fact).__name__ for _, facts in office.offered for fact in facts}
-    assert told == {"PullSeen"}, "no comment in them is for us, and no review says anything"
+    assert told == {"PullSeen", "QueueResumed"}, "nobody speaks to us; the App is installed"
     assert {one.topic for one in office.hints} == {"checks", "ref", "access"}
 
 

@@ -12,7 +12,7 @@ from tests.github_model.conversation import Hub
 from tests.github_model.records import Pull
 from tests.github_model.tiny_ci import Way as Ci
 from tests.projects import agent
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 BEAD = BeadSpec(id=BeadId("b0"), title="A bead")
 WORKER = agent("honest")
@@ -58,7 +58,6 @@ async def test_a_review_that_requests_changes_sends_the_bead_back(oya: Listener,
         assert (attempt(oya), pull.head_sha != first, len(oya.answers(pull))) == (2, True, 2)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_failed_check_sends_the_bead_back(oya: Listener, hub: Hub) -> None:
     """With what the check said, and what people see of it meanwhile; the next result lands."""
@@ -76,7 +75,6 @@ async def test_a_failed_check_sends_the_bead_back(oya: Listener, hub: Hub) -> No
         await oya.until(lambda: oya.bead("b0").state is State.LANDED)  # type: ignore[union-attr]
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_beads_pull_request_that_is_closed_ends_it(oya: Listener, hub: Hub) -> None:
     """The bead says who closed it; nothing of it lands."""
@@ -94,7 +92,6 @@ async def test_a_beads_pull_request_that_is_closed_ends_it(oya: Listener, hub: H
         await oya.until(lambda: "Closed by bob." in oya.status(pull))
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_beads_pull_request_that_is_merged_by_hand_has_landed(
     oya: Listener, hub: Hub

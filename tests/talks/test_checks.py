@@ -6,10 +6,9 @@ import pytest
 
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_the_first_of_several_that_fails_ends_it(oya: Listener, hub: Hub) -> None:
     """The others are not waited for; the one that failed is named."""
@@ -26,7 +25,6 @@ async def test_the_first_of_several_that_fails_ends_it(oya: Listener, hub: Hub) 
         assert [run.name for run in hub.ci.waiting()] == ["test"]
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_what_passes_without_being_required_counts_for_nothing(
     oya: Listener, hub: Hub
@@ -46,7 +44,6 @@ async def test_what_passes_without_being_required_counts_for_nothing(
         await oya.until(lambda: pull.merged)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_where_no_check_is_required_nothing_lands(oya: Listener, hub: Hub) -> None:
     """A gate that nobody set is not an open one; the status says how to set it."""
@@ -59,7 +56,6 @@ async def test_where_no_check_is_required_nothing_lands(oya: Listener, hub: Hub)
         assert not pull.merged
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_check_that_never_comes_is_waited_for_so_long_and_no_longer(
     oya: Listener, hub: Hub
@@ -76,7 +72,6 @@ async def test_a_check_that_never_comes_is_waited_for_so_long_and_no_longer(
         assert not pull.merged
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_fluke_is_tried_again_by_word_or_shown_by_what_is_behind_it(
     oya: Listener, hub: Hub
@@ -103,7 +98,6 @@ async def test_a_fluke_is_tried_again_by_word_or_shown_by_what_is_behind_it(
         assert await hub.target() == above
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_result_that_is_late_counts_for_its_own_commit_only(
     oya: Listener, hub: Hub

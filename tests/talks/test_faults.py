@@ -19,7 +19,6 @@ MAIN = "/git/refs/heads/main"
 
 
 @pytest.mark.parametrize("fault", [Fault.FAIL_AFTER, Fault.DROP_AFTER])
-@ONE_WAY
 @pytest.mark.chaos
 async def test_what_was_done_without_an_answer_is_done_once(
     oya: Listener, hub: Hub, fault: Fault
@@ -37,7 +36,6 @@ async def test_what_was_done_without_an_answer_is_done_once(
         assert len(hub.faults.happened) == 2
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_comment_that_cannot_be_written_holds_up_no_landing(
     oya: Listener, hub: Hub
@@ -53,7 +51,6 @@ async def test_a_comment_that_cannot_be_written_holds_up_no_landing(
         await oya.until(lambda: len(oya.answers(pull)) == 1)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_secondary_limit_is_waited_for_by_all_and_nothing_is_said_twice(
     oya: Listener, hub: Hub
@@ -75,7 +72,6 @@ async def test_a_secondary_limit_is_waited_for_by_all_and_nothing_is_said_twice(
 
 
 @pytest.mark.parametrize("fault", [Fault.UNKNOWN_FIELD, Fault.BROKEN])
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_target_that_graphql_does_not_move_is_moved_all_the_same(
     oya: Listener, hub: Hub, fault: Fault
@@ -99,7 +95,6 @@ async def test_a_target_that_graphql_does_not_move_is_moved_all_the_same(
         assert len(patched) == (fault is Fault.UNKNOWN_FIELD)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_target_that_only_takes_pull_requests_says_so(oya: Listener, hub: Hub) -> None:
     """What passed waits with GitHub's own words; where the rule lets us through, `retry` lands
@@ -147,7 +142,6 @@ async def test_branches_that_a_kill_left_are_removed_and_nobody_elses(
     assert {f"refs/heads/{one}" for one in others} <= set(await hub.repo.bare.refs())
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_token_that_ends_early_is_renewed(oya: Listener, hub: Hub) -> None:
     """In the middle, for the API and for git; nobody sees it."""

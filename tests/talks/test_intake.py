@@ -6,7 +6,7 @@ import pytest
 
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 
 async def test_who_may_not_write_approves_nothing(oya: Listener, hub: Hub) -> None:
@@ -51,7 +51,6 @@ async def test_a_line_after_the_other_is_obeyed_and_what_is_quoted_is_not(
         ("A change", "", True, "it is a draft"),
     ],
 )
-@ONE_WAY
 @pytest.mark.chaos
 async def test_what_is_not_to_land_as_it_is_is_refused(
     oya: Listener, hub: Hub, title: str, label: str, draft: bool, why: str
@@ -66,7 +65,6 @@ async def test_what_is_not_to_land_as_it_is_is_refused(
         assert not hub.ci.built
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_how_people_speak_and_what_they_block_by_is_configured(
     oya: Listener, hub: Hub
@@ -94,7 +92,6 @@ async def test_how_people_speak_and_what_they_block_by_is_configured(
         assert not frozen.merged
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_another_commit_than_the_one_that_is_named_is_refused(
     oya: Listener, hub: Hub
@@ -110,3 +107,23 @@ async def test_another_commit_than_the_one_that_is_named_is_refused(
         oya.later()
         await oya.hears(hub.bob.comments(pull, f"@oya r+ {new[:12]}"), "Approved")
         await oya.until(lambda: pull.merged)
+
+
+@pytest.mark.chaos
+async def test_only_what_somebody_wrote_to_us_is_heard(oya: Listener, hub: Hub) -> None:
+    """What is written into a comment later, what we say ourselves and what names us in passing asks
+    for nothing; of talk without our name GitHub is asked nothing."""
+    async with oya.listens() as daemon:
+        pull = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        talk = hub.bob.comments(pull, "Nice. Is @oya there? And @oyakata?")
+        oya.later(10)
+        hub.bob.edits(talk, "@oya r+")
+        oya.later()
+        await oya.hears(hub.bob.comments(pull, "@oya help"), "A line that begins with")
+        oya.later()
+        said = await oya.hears(hub.bob.comments(pull, "@oya status"), "Nobody has approved it yet")
+        assert len(oya.answers(pull)) == 2
+        hub.mallory.comments(pull, said)
+        assert not any("permission" in what for what, _, _ in hub.server.requests)
+        assert not daemon.world.beads

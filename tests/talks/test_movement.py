@@ -6,7 +6,7 @@ import pytest
 
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 
 async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hub: Hub) -> None:
@@ -37,7 +37,6 @@ async def test_what_is_pushed_after_the_approval_does_not_land(oya: Listener, hu
         assert (await hub.files())["a.txt"] == "AA"
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_somebody_pushes_to_the_target_meanwhile(oya: Listener, hub: Hub) -> None:
     """What was tested on the old target is built and tested again on the new one; nothing of
@@ -59,7 +58,6 @@ async def test_somebody_pushes_to_the_target_meanwhile(oya: Listener, hub: Hub) 
 
 
 @pytest.mark.parametrize("what", ["title", "draft", "retarget"])
-@ONE_WAY
 @pytest.mark.chaos
 async def test_what_is_not_what_was_approved_any_more_waits(
     oya: Listener, hub: Hub, what: str
@@ -110,7 +108,6 @@ async def test_what_is_closed_leaves_and_what_is_merged_by_hand_is_found(
         assert not closed.merged
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_the_target_is_deleted_and_comes_back(oya: Listener, hub: Hub) -> None:
     """GitHub closes what was to land there: it leaves with that reason, and its tests mean nothing
@@ -137,7 +134,6 @@ async def test_the_target_is_deleted_and_comes_back(oya: Listener, hub: Hub) -> 
         await oya.until(lambda: pull.merged)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_what_is_forced_in_its_place_while_it_is_tested_does_not_land(
     oya: Listener, hub: Hub

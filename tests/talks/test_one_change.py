@@ -9,7 +9,7 @@ from oya_vcs.core.spec import BeadSpec
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
 from tests.projects import agent
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 
 async def test_what_is_approved_lands_as_it_was_tested(oya: Listener, hub: Hub) -> None:
@@ -54,7 +54,6 @@ async def test_what_fails_leaves_the_target_and_is_tried_again_by_word(
 
 
 @pytest.mark.parametrize("method", ["squash", "rebase"])
-@ONE_WAY
 @pytest.mark.chaos
 async def test_one_commit_in_place_of_several_is_shown_as_merged(
     oya: Listener, hub: Hub, method: str
@@ -95,7 +94,6 @@ async def test_what_was_green_while_nobody_listened_lands(oya: Listener, hub: Hu
         assert len(oya.answers(pull)) == 1
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
     """`try` tests it on top of the target and says how that ended; its branch is gone."""
@@ -109,7 +107,6 @@ async def test_a_trial_lands_nothing(oya: Listener, hub: Hub) -> None:
         assert not [ref for ref in await hub.repo.bare.refs() if "oya/queue" in ref]
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_a_beads_pull_request_says_where_it_comes_from_and_goes_back_with_a_note(
     oya: Listener, hub: Hub

@@ -6,7 +6,7 @@ import pytest
 
 from tests.github_model.conversation import Hub
 from tests.github_model.tiny_ci import Way as Ci
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 
 async def test_a_failed_head_stops_nobody_behind_it(oya: Listener, hub: Hub) -> None:
@@ -30,7 +30,6 @@ async def test_a_failed_head_stops_nobody_behind_it(oya: Listener, hub: Hub) -> 
         assert "bad.txt" not in await hub.files()
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_the_tree_is_closed_and_opened_again(oya: Listener, hub: Hub) -> None:
     """Nothing but the urgent lands while it is closed, with the reason in the status."""
@@ -50,7 +49,6 @@ async def test_the_tree_is_closed_and_opened_again(oya: Listener, hub: Hub) -> N
         await oya.until(lambda: pull.merged)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_three_that_are_green_land_together(oya: Listener, hub: Hub) -> None:
     """A window of three: each tested on top of the one before, and all land as tested."""
@@ -67,7 +65,6 @@ async def test_three_that_are_green_land_together(oya: Listener, hub: Hub) -> No
         assert await hub.target() == hub.ci.built[-1]
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_one_bad_of_four_in_a_batch_is_found_and_the_others_land(
     oya: Listener, hub: Hub
@@ -92,7 +89,6 @@ async def test_one_bad_of_four_in_a_batch_is_found_and_the_others_land(
         assert len(hub.ci.built) <= 1 + 2 * 2
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_the_window_grows_with_what_lands_and_shrinks_with_what_fails(
     oya: Listener, hub: Hub
@@ -111,7 +107,6 @@ async def test_the_window_grows_with_what_lands_and_shrinks_with_what_fails(
         await oya.until(lambda: pace.window == 3)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_who_is_in_a_hurry_goes_first(oya: Listener, hub: Hub) -> None:
     """A priority that is raised while two wait behind one that is tested."""

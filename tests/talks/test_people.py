@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.github_model.conversation import Hub
-from tests.talks.listener import ONE_WAY, Listener
+from tests.talks.listener import Listener
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_who_takes_a_delegates_name_gets_none_of_his_rights(oya: Listener, hub: Hub) -> None:
     """The account that it was delegated to may approve it, whatever that is called by now; who has
@@ -28,7 +27,6 @@ async def test_who_takes_a_delegates_name_gets_none_of_his_rights(oya: Listener,
         await oya.until(lambda: pull.merged)
 
 
-@ONE_WAY
 @pytest.mark.chaos
 async def test_who_loses_the_right_cannot_use_it_any_more(oya: Listener, hub: Hub) -> None:
     """What somebody may do is asked when it matters."""

@@ -10,11 +10,11 @@ from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.explain import explain
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId
-from oya_vcs.core.merge import Change, Stage
+from oya_vcs.core.merge import Stage
 from oya_vcs.core.merge.lifecycle import OVER
 from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.pulls import Field, PullState, Reply, TellStatus
-from oya_vcs.core.queue_waits import first_line, waits_for
+from oya_vcs.core.queue_waits import first_line, since, waits_for
 from oya_vcs.core.reasons import Reason
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.world import World
@@ -88,7 +88,7 @@ def status(world: World, pull: Pull, bead: Bead) -> TellStatus | None:
     """What the living status should say now, or None where it says that already, but for the place
     in the queue, which alone is no reason to say it again."""
     change = None if bead.change is None else world.changes[bead.change]
-    state, sentence = _where(world, pull, bead, change)
+    state, sentence = where(world, pull, bead)
     by = pull.approval.by if pull.approval is not None else ""
     priority = bead.spec.priority if pull.priority is None else pull.priority
     candidate = None
@@ -122,8 +122,9 @@ def _log(bead: Bead) -> str:
     return bead.detail[-LOG_MAX:] if failed and "\n" in bead.detail.strip() else ""
 
 
-def _where(world: World, pull: Pull, bead: Bead, change: Change | None) -> tuple[str, str]:
-    """One word, and a sentence."""
+def where(world: World, pull: Pull, bead: Bead) -> tuple[str, str]:
+    """Where a pull request stands: one word, and a sentence."""
+    change = None if bead.change is None else world.changes[bead.change]
     if bead.state is State.LANDED:
         return "landed", f"Landed on {world.repos[bead.repo].target} as {bead.landed}."
     if bead.state is State.CANCELLED:
@@ -140,16 +141,6 @@ def _where(world: World, pull: Pull, bead: Bead, change: Change | None) -> tuple
         return "held", f"Held by {pull.hold}."
     queue = world.repos[change.repo].queue
     if change.id in queue.unapproved:
-        why = "" if change.reason is None else _WAITS.get(change.reason, "")
-        return "waiting", f"Waits for an approval{why}."
+        return "waiting", f"Waits for an approval{since(change)}."
     testing = change.candidate is not None and queue.in_flight(change.id)
     return "testing" if testing else "queued", waits_for(world, change)
-
-
-_WAITS = {
-    Reason.PUSHED: ": it was pushed to since the last one",
-    Reason.RETARGETED: ": it was given another branch to land on since the last one",
-    Reason.EDITED: ": its title or its text was edited since the last one",
-    Reason.UNREADY: ": it was marked as not ready to land",
-    Reason.UNAPPROVED: ": the last one was taken back",
-}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 
 from oya_vcs.core.ids import ChangeId
 from oya_vcs.core.merge import Change, MergeQueue, Stage
+from oya_vcs.core.reasons import Reason
 from oya_vcs.core.world import World
 
 NAMED_MAX = 4
@@ -33,8 +34,7 @@ def waits_for(world: World, change: Change) -> str:
         why = first_line(queue.held[change.id])
         return f"Held in the merge queue until the next run: {why}"
     if change.id in queue.unapproved:
-        was = f" (it was {change.reason})" if change.reason else ""
-        return f"Waits for an approval{was}: `oya-vcs queue approve {change.id}`."
+        return _unapproved(world, change)
     if queue.gates.pause and change.stage is not Stage.MERGING:
         return f"The merge queue is paused: {queue.gates.pause}"
     if change.id in queue.aside:
@@ -49,6 +49,28 @@ def waits_for(world: World, change: Change) -> str:
     if queue.in_flight(change.id):
         return _in_flight(world, queue, change)
     return _in_line(queue, change)
+
+
+def _unapproved(world: World, change: Change) -> str:
+    key = world.pull_of.get(change.bead)
+    holder = "" if key is None else world.pulls[key].hold
+    if holder:
+        return f"Held by {holder}."
+    return f"Waits for an approval{since(change)}: `oya-vcs queue approve {change.id}`."
+
+
+def since(change: Change) -> str:
+    """Why it waits for another approval, as the end of a sentence; empty where it had none."""
+    return "" if change.reason is None else _SINCE.get(change.reason, "")
+
+
+_SINCE: Mapping[Reason, str] = {
+    Reason.PUSHED: ", for it was pushed to since the last one",
+    Reason.RETARGETED: ", for it was given another branch to land on since the last one",
+    Reason.EDITED: ", for its title or its text was edited since the last one",
+    Reason.UNREADY: ", for it was marked as not ready to land",
+    Reason.UNAPPROVED: ", for the last one was taken back",
+}
 
 
 def _in_flight(world: World, queue: MergeQueue, change: Change) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from oya_vcs.core.pulls import Level, PullState
-from oya_vcs.core.queue_waits import first_line
+from oya_vcs.core.queue_waits import first_line, waits_for
 from tests.pulling import Hub
 
 
@@ -30,27 +30,27 @@ def hub() -> Hub:
         (
             lambda hub: hub.says("ann", 7, "@oya r-"),
             "waiting",
-            "Waits for an approval: the last one was taken back.",
+            "Waits for an approval, for the last one was taken back.",
         ),
         (
             lambda hub: hub.pushes("bob", 7),
             "waiting",
-            "Waits for an approval: it was pushed to since the last one.",
+            "Waits for an approval, for it was pushed to since the last one.",
         ),
         (
             lambda hub: hub.edits("bob", 7, base="other"),
             "waiting",
-            "Waits for an approval: it was given another branch to land on since the last one.",
+            "Waits for an approval, for it was given another branch to land on since the last one.",
         ),
         (
             lambda hub: hub.edits("bob", 7, title="Another"),
             "waiting",
-            "Waits for an approval: its title or its text was edited since the last one.",
+            "Waits for an approval, for its title or its text was edited since the last one.",
         ),
         (
             lambda hub: hub.edits("bob", 7, draft=True),
             "waiting",
-            "Waits for an approval: it was marked as not ready to land.",
+            "Waits for an approval, for it was marked as not ready to land.",
         ),
         (lambda hub: hub.edits("bob", 7, state=PullState.CLOSED), "closed", "Closed by bob."),
         (
@@ -73,6 +73,18 @@ def test_each_state_has_a_sentence_that_says_what_is_next(
     told = hub.told(7)
     assert told.state == state
     assert sentence in told.sentence
+
+
+def test_the_queue_says_the_same_and_how_to_approve_it(hub: Hub) -> None:
+    """On the command line with the command; as an answer on the pull request without."""
+    hub.says("ann", 7, "@oya r-")
+    hub.says("bob", 7, "@oya status")
+    change = hub.change("pr-7")
+    why = "Waits for an approval, for the last one was taken back"
+    assert hub.last(7) == ("done", {"what": f"{why}."})
+    assert waits_for(hub.world, change) == f"{why}: `oya-vcs queue approve {change.id}`."
+    hub.says("ann", 7, "@oya r+\n@oya hold")
+    assert waits_for(hub.world, change) == "Held by ann."
 
 
 def test_what_a_failed_check_said_is_shown_while_it_is_news(hub: Hub) -> None:

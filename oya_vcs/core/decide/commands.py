@@ -22,11 +22,10 @@ from oya_vcs.core.decide.pull_queue import (
 )
 from oya_vcs.core.decide.said import Said, done, obeyed, refuse, respond
 from oya_vcs.core.decide.wishes import cancel
-from oya_vcs.core.explain import explain
 from oya_vcs.core.merge import Stage
 from oya_vcs.core.policy import Policy
 from oya_vcs.core.pull_request import SUBJECTS, Ask, Pull
-from oya_vcs.core.pull_words import reply
+from oya_vcs.core.pull_words import reply, where
 from oya_vcs.core.pulls import Level
 from oya_vcs.core.queue_words import QueueVerb, Word, hear
 from oya_vcs.core.world import World
@@ -228,7 +227,7 @@ def _hear(said: Said, word: Word) -> Decisions:
 def _status(said: Said) -> Decisions:
     world, pull = said.world, said.pull
     bead = bead_of(world, pull)
-    what = "Nobody has approved it yet." if bead is None else explain(world, bead)
+    what = "Nobody has approved it yet." if bead is None else where(world, pull, bead)[1]
     yield done(said, what)
 
 

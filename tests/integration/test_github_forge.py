@@ -445,6 +445,7 @@ async def test_who_is_not_let_in_says_so_once_and_asks_ever_less_often(
     """What is refused is no repository without anything in it; installed again, which is another
     installation, we are let in without a restart, and what waited is looked at again."""
     await hub.alice.opens({"a.txt": "A"})
+    oya.clock = ManualClock(hub.github.clock.now_ms())  # the App's own stays beside GitHub's
     poller = oya.poller()
     await poller.look()
     hub.owner.uninstalls()

@@ -85,6 +85,13 @@ def unseen(
     return tuple(steps)
 
 
+def tips(log: Log, heads: Collection[OperationId]) -> tuple[Head, ...]:
+    """The heads that no other one stands on: for moments, and after a crash of jj, the folder of
+    heads names the one before, too. In the order of their ids."""
+    below = {parent for head in heads for parent in log[head].parents}
+    return tuple(log[head].head for head in sorted(heads) if head not in below)
+
+
 def _behind(
     log: Log, starts: Collection[OperationId], but: Collection[OperationId] = ()
 ) -> tuple[set[OperationId], bool]:

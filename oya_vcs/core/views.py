@@ -96,7 +96,7 @@ def against_any(differences: Sequence[Difference]) -> Difference:
     return Difference(found, sum(one.beyond for one in differences))
 
 
-def listed(moved: Difference, most: int = MOVEMENTS_MAX) -> tuple[tuple[Movement, ...], int]:
+def foremost(moved: Difference, most: int = MOVEMENTS_MAX) -> tuple[tuple[Movement, ...], int]:
     """At most so many of the movements, and how many more there are. The rarest kinds come first,
     and of the bookmarks those that were conflicted, or are: they are not lost where there are too
     many."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from oya_vcs.core.following import Seen, following
 from oya_vcs.core.ids import OperationId, RepoId
-from oya_vcs.core.op_log import Operation, Step, Unclear, unseen
+from oya_vcs.core.op_log import Operation, Step, Unclear, tips, unseen
 from oya_vcs.core.operations import Head, OperationSeen, OperationsPassed, Passing
 from oya_vcs.core.views import (
     Difference,
@@ -27,7 +27,7 @@ from oya_vcs.core.views import (
     against_any,
     conflicts,
     difference,
-    listed,
+    foremost,
 )
 from oya_vcs.core.world import World
 from oya_vcs.errors import JournalStopped, WorldFailed
@@ -48,6 +48,10 @@ OURS_MAX = 1_000
 """Operations of our own after which the record learns how far all is known: a start reads no
 further back."""
 
+REST_S = 0.2
+"""Between two looks of which the first found only our own operations. Many workers make many of
+them; each look is a run of jj."""
+
 Stirred = Callable[[Collection[Path], int], AsyncGenerator[frozenset[Path], None]]
 """Folders that something has happened in, again and again; ends when it is to be begun anew."""
 
@@ -65,13 +69,21 @@ class Watched:
 @dataclass(slots=True)
 class _Memory:
     """How far all is known: the record stands at `record`, and `known` is `ours` operations of our
-    own further. `view` is what is shown at one of them. `told` is the last error."""
+    own further, where the heads were `listed`. `views` are what is shown there; `told` is the last
+    error. Nothing is looked at before `rest_until_s` (the loop's time)."""
 
     record: tuple[Head, ...] = ()
     known: tuple[Head, ...] = ()
     ours: int = 0
-    views: dict[OperationId, View | None] = field(default_factory=dict)
+    listed: frozenset[OperationId] = frozenset()
+    views: Mapping[OperationId, View | None] = field(default_factory=dict)
+    rest_until_s: float = 0.0
     told: str = ""
+
+    def forget(self, record: tuple[Head, ...]) -> None:
+        """Know what the record knows, and nothing more."""
+        self.record = self.known = record
+        self.ours, self.listed = 0, frozenset()
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -148,25 +160,42 @@ class Watching:
     async def _go_on(self, one: Watched, memory: _Memory) -> bool:
         """One look at the heads, and what is behind them; whether there may be more."""
         known = (await self._world()).repos.get(one.repo)
-        heads = await one.operations.heads()
-        if known is None or not heads:
+        if known is None:
             return False
-        if memory.record != known.seen or not memory.known:
-            memory.record = memory.known = known.seen
-            memory.ours = 0
-        if {head.operation for head in memory.known} == heads:
+        if memory.record != known.seen:
+            memory.forget(known.seen)
+        loop = asyncio.get_running_loop()
+        if loop.time() < memory.rest_until_s:
+            await asyncio.sleep(memory.rest_until_s - loop.time())
+        listed = await one.operations.heads()
+        if not listed or listed == memory.listed:
             return False
+        told = await self._take_in(one, memory, listed)
+        memory.listed = listed
+        memory.rest_until_s = 0.0 if told else loop.time() + REST_S
+        return True
+
+    async def _take_in(
+        self, one: Watched, memory: _Memory, listed: Collection[OperationId]
+    ) -> bool:
+        """Know everything up to these heads; whether anything was put on record for it."""
         if not memory.known:
-            await self._pass(one, memory, heads, Passing.FIRST)
+            newest = {each.id: each for each in await one.operations.log(listed, 1)}
+            await self._pass(one, memory, tips(newest, listed), Passing.FIRST)
             return True
-        log, found = await self._unseen(one, memory.known, heads)
+        log, found = await self._unseen(one, memory.known, listed)
+        heads = tips(log, listed)
         if isinstance(found, Unclear):
-            return await self._compare(one, memory, heads, _why(found, log))
-        if sum(not _is_quiet(step.operation) for step in found) > EACH_MAX:
-            return await self._compare(one, memory, heads, Passing.MANY)
-        for first in range(0, len(found), STEP_MAX):
-            await self._tell(one, memory, found[first : first + STEP_MAX])
-        memory.known = tuple(log[head].head for head in sorted(heads))
+            why = Passing.ABANDONED if found is Unclear.LOST else Passing.MANY
+            await self._compare(one, memory, heads, why)
+        elif sum(not _is_quiet(step.operation) for step in found) > EACH_MAX:
+            await self._compare(one, memory, heads, Passing.MANY)
+        else:
+            before = memory.record
+            for first in range(0, len(found), STEP_MAX):
+                await self._tell(one, memory, found[first : first + STEP_MAX])
+            memory.known = heads
+            return memory.record != before
         return True
 
     async def _world(self) -> World:
@@ -209,7 +238,7 @@ class Watching:
         if _is_quiet(operation):
             return None
         found = await self._difference(one, memory, operation.parents, operation.id)
-        moved, beyond = listed(found or Difference({}))
+        moved, beyond = foremost(found or Difference({}))
         if operation.ours and not moved:
             return None
         return OperationSeen(
@@ -258,44 +287,41 @@ class Watching:
         return memory.views
 
     async def _compare(
-        self, one: Watched, memory: _Memory, heads: Collection[OperationId], why: Passing
-    ) -> bool:
+        self, one: Watched, memory: _Memory, heads: tuple[Head, ...], why: Passing
+    ) -> None:
         """Put on record what is not as it was when all was known."""
         before = [head.operation for head in memory.known]
-        found = [await self._difference(one, memory, before, head) for head in sorted(heads)]
-        if any(each is None for each in found):
+        every = [await self._difference(one, memory, before, head.operation) for head in heads]
+        found = [each for each in every if each is not None]
+        if len(found) < len(every):
             await self._pass(one, memory, heads, Passing.FORGOTTEN)
         else:
-            moved = against_any([each for each in found if each is not None])
-            await self._pass(one, memory, heads, why, moved)
-        return True
+            await self._pass(one, memory, heads, why, against_any(found))
 
     async def _pass(
         self,
         one: Watched,
         memory: _Memory,
-        heads: Collection[OperationId],
+        heads: tuple[Head, ...],
         why: Passing,
         moved: Difference | None = None,
     ) -> None:
-        """Know everything up to the heads from now on."""
+        """Know everything up to the heads from now on; without a difference (`moved`), only which
+        bookmarks are conflicted."""
         if moved is None:
-            (first, *_) = sorted(heads)
-            view = await one.operations.view(first)
+            view = await one.operations.view(heads[0].operation)
             moved = conflicts(view or View())
-        movements, beyond = listed(moved)
-        log = {each.id: each for each in await one.operations.log(heads, 1)}
-        known = tuple(log[head].head for head in sorted(heads))
+        movements, beyond = foremost(moved)
         event = OperationsPassed(
             repo=one.repo,
             why=why,
             movements=movements,
             beyond=beyond,
             since=memory.record,
-            heads=known,
+            heads=heads,
         )
         await self._offer(one, [event])
-        memory.record, memory.known, memory.ours = known, known, 0
+        memory.forget(heads)
 
     async def _offer(self, one: Watched, seen: Sequence[Seen]) -> None:
         """Hand the facts in; where the record does not stand where they begin, they are dropped,
@@ -312,7 +338,3 @@ class Watching:
 def _is_quiet(operation: Operation) -> bool:
     """Whether it is nobody else's, nor joins what others did."""
     return operation.ours and len(operation.parents) == 1
-
-
-def _why(found: Unclear, log: Collection[OperationId]) -> Passing:
-    return Passing.ABANDONED if found is Unclear.LOST else Passing.MANY

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oya_vcs.core.ids import CommitId, OperationId
-from oya_vcs.core.op_log import Operation, Unclear, unseen
+from oya_vcs.core.op_log import Operation, Unclear, tips, unseen
 from oya_vcs.core.operations import MOVEMENTS_MAX, Head, Movement, MovementKind, Subject
 from oya_vcs.core.views import (
     Changed,
@@ -20,7 +20,7 @@ from oya_vcs.core.views import (
     against_all,
     against_any,
     difference,
-    listed,
+    foremost,
 )
 
 Log = Mapping[OperationId, Operation]
@@ -99,6 +99,9 @@ def test_every_operation_that_is_not_known_comes_once_and_after_those_it_stands_
         done.add(one)
     last = steps[-1].known if steps else known
     assert {one.operation for one in last} == heads_of(log)
+    late = {*heads_of(log), *(parent for one in heads_of(log) for parent in log[one].parents)}
+    assert tips(log, late) == tuple(log[one].head for one in sorted(heads_of(log)))
+    assert unseen(log, known, late) == steps
 
 
 @given(st.data())
@@ -195,7 +198,7 @@ def test_what_becomes_of_changes_is_told_by_which_commits_of_them_are_visible(
     """Added, rewritten and abandoned are what sets of commits say; conflicts and divergence appear
     where there was none."""
     after = agreed(before, other)
-    moved, _ = listed(difference(View(), View(), changed_of(before, after)))
+    moved, _ = foremost(difference(View(), View(), changed_of(before, after)))
     was = {change: {one for one in before if one.change == change} for change in ["kkk", "lll"]}
     for change, old in was.items():
         new = {one for one in after if one.change == change}
@@ -216,7 +219,7 @@ def test_bookmarks_and_workspaces_that_differ_are_told_and_no_other(
     before: View, after: View
 ) -> None:
     """With where they were and are; a conflict only where there was none."""
-    moved, beyond = listed(difference(before, after, Changed()))
+    moved, beyond = foremost(difference(before, after, Changed()))
     by = {(one.kind, one.name): one for one in moved}
     assert beyond == 0
     for name in {*before.bookmarks, *after.bookmarks}:
@@ -257,7 +260,7 @@ def test_an_event_has_an_end_however_much_was_moved(count: int, uncounted: int) 
         Commit(CommitId(f"{one:040}"), f"change-{one:03}", conflict=False) for one in range(count)
     ]
     after = View({"main": Place((added[0].id,) if added else (), conflicted=True)})
-    moved, beyond = listed(difference(View(), after, Changed(added, uncounted=uncounted)))
+    moved, beyond = foremost(difference(View(), after, Changed(added, uncounted=uncounted)))
     assert len(moved) <= MOVEMENTS_MAX
     assert len(moved) + beyond == count + 2 + uncounted
     assert [one.kind for one in moved[:2]] == [

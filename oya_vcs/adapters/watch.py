@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
+from functools import cache
 from pathlib import Path
 
 from watchfiles import awatch
@@ -28,14 +29,10 @@ async def stirred(
     """Folders that something has happened in, again and again; none of them where nothing has for
     `every_ms`, which is the time to look whether anything was missed.
 
-    Where the system cannot watch a folder (it is gone; there are too many watches) that is all it
-    yields, and the log says why. Ends where a folder was missing: what is there now is the caller's
-    business.
+    Ends, and is to be begun anew, where a folder is not there, and now and then where the system
+    watches none for us (it has no more watches to give): then it tells nothing but the time, and
+    the log says so once.
     """
-    pause_s = every_ms / 1_000
-    if not folders:
-        await asyncio.sleep(pause_s)
-        return
     watched = awatch(
         *folders,
         watch_filter=None,
@@ -46,10 +43,18 @@ async def stirred(
         recursive=False,
     )
     try:
-        async with aclosing(watched):
-            async for found in watched:
-                yield frozenset(Path(path).parent for _, path in found)
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            log.warning("Operations of jj are noticed a little later: %s", error)
-        await asyncio.sleep(pause_s)
+        if folders:
+            async with aclosing(watched):
+                async for found in watched:
+                    yield frozenset(Path(path).parent for _, path in found)
+    except FileNotFoundError:
+        pass
+    except (OSError, RuntimeError) as error:  # the latter is watchfiles' own, of no public name
+        _say_once(f"What others do in jj is noticed up to {every_ms / 1_000:g} s later: {error}")
+    await asyncio.sleep(every_ms / 1_000)
+    yield frozenset()
+
+
+@cache
+def _say_once(text: str) -> None:
+    log.warning("%s", text)

@@ -157,6 +157,14 @@ def _processes(_patient: Patient) -> Iterator[Finding]:
         yield Finding("ok", "can be told apart")
 
 
+def _sandbox(patient: Patient) -> Iterator[Finding]:
+    found = shutil.which("bwrap", path=patient.environ.get("PATH"))
+    if found:
+        yield Finding("ok", f'{found} is there, for `[worker] sandbox = "bwrap"`')
+    else:
+        yield Finding("ok", "bubblewrap is not installed; without it workers have your rights")
+
+
 MACHINE = (
     Check("python", _python),
     Check("sqlite", _sqlite),
@@ -165,6 +173,7 @@ MACHINE = (
     Check("processes", _processes),
     Check("open files", _files),
     Check("inotify", _inotify),
+    Check("sandbox", _sandbox),
     Check("disk space", _disk),
     Check("inodes", _inodes),
     Check("file system", _file_system),

@@ -49,7 +49,6 @@ def test_a_bead_comes_from_arguments_or_a_pipe(project: Project) -> None:
     for refused in (
         add(project, "X", "--deps", "nobody"),
         add(project, "X", "--id", "rest"),
-        add(project, "X", "--priority", "high"),
         add(project, text=b" \n"),
         add(project, "-", text=b"\xff"),
     ):

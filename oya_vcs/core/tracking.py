@@ -30,7 +30,8 @@ _ENDED_ELSE = frozenset({State.FAILED, State.CANCELLED})
 @dataclass(frozen=True, slots=True)
 class Followed:
     """`events` are to be recorded as one step; `notes` are sentences for people. `later` are beads
-    that have other content here, which stays for now: to be looked at again when they rest."""
+    that have other content here, or are left out, for now: to be looked at again when something has
+    changed."""
 
     events: tuple[e.Event, ...]
     notes: tuple[str, ...]
@@ -86,6 +87,7 @@ def follow(world: World, repo: RepoId, beads: Sequence[BeadSpec], *, name: str) 
         try:
             trial.take(event)
         except InputInvalid as error:
+            later.append(spec.id)  # what it stumbled over may be another one soon
             notes.append(f"Bead {spec.id} of {name} is left out: {error.message}")
         else:
             events.append(event)

@@ -72,6 +72,8 @@ class Siege:
         chosen: Callable[[Path], bool] = {
             "reaper": lambda folder: b"reaper/__main__.py" in _read(folder / "cmdline"),
             "worker": lambda folder: b"worker.sh" in _read(folder / "cmdline"),
+            "escort": lambda folder: b"escort/__main__.py" in _read(folder / "cmdline"),
+            "agent": lambda folder: b"acp_agent.py\0busy" in _read(folder / "cmdline"),
             "grandchild": lambda folder: _read(folder / "cmdline").startswith(b"sleep\x00300"),
             "program": lambda folder: _parent(folder) == daemon and _is_program(folder),
         }[victim]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 from tests.conftest import NewProject
-from tests.projects import Project
+from tests.projects import AGENTS, Project
 from tests.provider import KEY, Provider, served, whole
 
 ANSWER = {
@@ -82,3 +83,27 @@ async def test_a_key_cannot_be_had_on_another_way(new_project: NewProject) -> No
         project.run, beads, "honest", env={**env, "OYA_GATEWAY__KEYS": "openai=env:NO_KEY"}
     )
     assert missing.code == 2
+
+
+async def test_a_bead_that_spent_its_tokens_reaches_no_model_any_more(
+    new_project: NewProject,
+) -> None:
+    """The answer that spends the last of them comes whole; every later request is refused, before
+    anybody has stopped the worker, and the bead fails for that reason."""
+    project = new_project()
+    provider = Provider(lambda _heard: whole(ANSWER))
+    worker = project.folder / "greedy.sh"
+    worker.write_text(
+        "#!/bin/sh\nfor n in 1 2 3 4 5 6; do "
+        f'"{sys.executable}" "{AGENTS / "asks_model.py"}"; rm -f said.txt environment.txt; done\n'
+    )
+    worker.chmod(0o755)
+    async with served(provider) as url:
+        env = {**configured(project, url), "OYA_BUDGET__BEAD_TOKENS_MAX": "100"}
+        beads = project.beads({"id": "b1", "title": "Greet"})
+        argv = ("run", str(beads), "--repo", str(project.root), "--worker", str(worker), "--json")
+        ran = await asyncio.to_thread(project.oya, *argv, env=env)
+    [bead] = json.loads(ran.out)["data"]["beads"]
+    assert (bead["state"], bead["reason"]) == ("failed", "budget_spent")
+    assert len(provider.heard) == 1
+    project.assert_no_leaks()

@@ -264,7 +264,7 @@ async def test_programs_of_each_character(
     desk: Desk, dialect: str, character: str, reason: Reason | None, words: str
 ) -> None:
     """A program that says that it failed has failed, whatever its status; one that is not
-    understood costs figures only; what holds its output open keeps nobody waiting."""
+    understood costs figures only."""
     finished = await desk.attempt(
         cli(dialect, character, output_bytes_max=3_000_000), desk.effect()
     )

@@ -244,7 +244,7 @@ async def test_the_memory_is_bounded_and_the_record_is_asked_for_what_it_forgot(
 async def test_what_the_outbox_did_is_known_by_its_key() -> None:
     """Effects and requests share one door: in a later life, every effect of a whole run has its
     outcome under its key, and nothing runs."""
-    daemon = Daemon(new_outside({"a": "1"}), setup=True)
+    daemon = Daemon(new_outside({"a": "1"}), setup=True, verify=True)
     await daemon.run_to_rest([spec("one"), spec("two", "one")])
     events = [row.event for row in daemon.journal.read()]
     settled = {event.key: event for event in events if isinstance(event, e.Outcome)}

@@ -83,16 +83,3 @@ def test_what_an_agent_left_is_judged_by_us(new_project: NewProject) -> None:
     assert "files that the bead does not name: out.txt" in again["feedback"]
     assert again["session"] == "s-1"
     project.assert_no_leaks()
-
-
-def test_a_bead_that_used_up_its_tokens_is_not_tried_again(new_project: NewProject) -> None:
-    """By what the agent itself says; the attempts that were left do not begin, and it says why."""
-    project = new_project()
-    configured(project, acp("refusing"), "attempts_max = 3")
-    [bead] = run(project, {"id": "it", "title": "Do it"}, OYA_BUDGET__BEAD_TOKENS_MAX="40").values()
-    assert (bead["state"], bead["reason"]) == ("failed", "budget_spent")
-    shown = project.oya("bead", "show", "it").out
-    assert "Its tokens are spent: 42 of 40 (budget.bead_tokens_max)" in shown
-    assert "it refuses to do this" in shown
-    assert "attempts: 1," in shown
-    project.assert_no_leaks()

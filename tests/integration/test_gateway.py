@@ -21,7 +21,9 @@ from oya_vcs.adapters.gateway.relay import (
     client,
 )
 from oya_vcs.adapters.gateway.routes import Provider as Known
+from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.adapters.reaper.redaction import redact
+from oya_vcs.bootstrap.gateway import Entrance
 from oya_vcs.config import GatewayConfig
 from oya_vcs.core.effects import RunWorker
 from oya_vcs.core.events import Event, UsageCounted
@@ -382,3 +384,22 @@ async def test_a_worker_finds_nothing_else_behind_the_gateway() -> None:
         assert got.status_code == 405
         assert (await place.ask(granted, b"no JSON")).status_code == 400
         assert place.provider.heard == []
+
+
+async def test_a_gateway_that_is_started_again_is_where_it_was() -> None:
+    """Workers know one address: it is taken before anybody serves it, and stays with the next
+    child, whatever became of the one before. Keys are hidden from logs from the beginning."""
+    hidden, sentences = Hidden(), list[str]()
+    settings = GatewayConfig(keys=("openai=env:K",), urls=("openai=http://127.0.0.1:9/v1",))
+    entrance = Entrance(settings, {"K": KEY}, hidden, sentences.append)
+    assert KEY in hidden.values
+    async with httpx.AsyncClient() as http:
+        for _ in range(2):
+            up = asyncio.Event()
+            serving = asyncio.create_task(entrance.child.run(up.set))
+            await asyncio.wait_for(up.wait(), 60)
+            url = f"{entrance.passes.address}/openai/v1/models"
+            assert (await http.get(url)).status_code == 401
+            serving.cancel()
+            await asyncio.wait({serving})
+    entrance.close()

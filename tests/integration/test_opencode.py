@@ -116,7 +116,7 @@ async def test_an_honest_server(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("way", "reason", "words"),
     [
-        ("slow", None, ""),
+        pytest.param("slow", None, "", marks=pytest.mark.chaos),
         ("lying", None, ""),
         ("cutting", None, ""),
         ("begging", None, ""),

@@ -9,7 +9,8 @@ is started, whether that can work. The rules (docs/adr/0011-redaction-and-sandbo
 - Hidden are the user's home and everybody's, our own home with the record and other workspaces, and
   /run with the sockets of daemons. What a worker needs from there the configuration names.
 - `.jj` is read-only: the daemon snapshots from outside, and workers do not run jj.
-- No capabilities, no processes of others, and no network where the configuration says so.
+- No capabilities, no processes of others, and no network where the configuration says so, but for
+  the gateway where it says that: through a socket of the file system, and a bridge to it.
 - The box dies with the reaper. That follows the thread that started it, and a reaper has only one.
 
 Must not know beads, or how processes are run. Linux only.
@@ -35,9 +36,22 @@ TRY_S = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """The one way out of a sandbox without network: `program` is started before the worker's, with
+    the socket's place in the sandbox and the `port` that it is to be found at there; it needs to
+    read `reads`. `socket` is its place outside."""
+
+    program: tuple[str, ...]
+    reads: tuple[Path, ...]
+    socket: Path
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bubblewrap:
     """`program` is bwrap; `user_home` what HOME says; `hidden` our own home; `reads` and `writes`
-    are paths that stay readable and writable, where they exist."""
+    are paths that stay readable and writable, where they exist; `bridge` leads out of a sandbox
+    without network."""
 
     program: str
     user_home: Path
@@ -45,6 +59,7 @@ class Bubblewrap:
     network: bool = True
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
+    bridge: Bridge | None = None
 
     def around(self, order: Order, folder: Path) -> Order:
         """The order with its program in the box. `folder` is the run's own, readable in the box;
@@ -58,7 +73,19 @@ class Bubblewrap:
         work = str(order.cwd)
         open_ += ["--bind", work, work]
         open_ += ["--ro-bind-try", f"{work}/.jj", f"{work}/.jj", "--chdir", work]
-        argv = (self.program, *self._walls(home=home, tmp=tmp), *open_, *self._close(), "--")
+        first: tuple[str, ...] = ()
+        if self.bridge is not None:
+            place = f"{TMP}/{SOCKET}"
+            open_ += ["--ro-bind", str(self.bridge.socket), place]
+            first = (*self.bridge.program, place, str(self.bridge.port))
+        argv = (
+            self.program,
+            *self._walls(home=home, tmp=tmp),
+            *open_,
+            *self._close(),
+            "--",
+            *first,
+        )
         env = {**order.env, "HOME": self._home, "TMPDIR": TMP}
         return replace(order, argv=(*argv, *order.argv), env=env, boxed=True)
 
@@ -124,7 +151,7 @@ class Bubblewrap:
         names = os.path.realpath("/etc/resolv.conf")
         if self.network and names.startswith("/run/"):
             yield from ("--ro-bind-try", names, names)
-        for kept in self.reads:
+        for kept in (*self.reads, *(() if self.bridge is None else self.bridge.reads)):
             yield from ("--ro-bind-try", str(kept), str(kept))
         for kept in self.writes:
             yield from ("--bind-try", str(kept), str(kept))
@@ -150,6 +177,8 @@ class Bubblewrap:
         return [one for one in there if not any(_within(one, other) for other in around)]
 
 
+SOCKET = ".oya-gateway.sock"
+"""The gateway's, in the sandbox's own /tmp."""
 TMP = os.path.realpath("/tmp")  # noqa: S108 - the name that the box's own gets
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,23 +21,27 @@ from oya_vcs.config import (
     Home,
     LogsConfig,
 )
-from oya_vcs.ports import Box, Grants, Performer, Remote
+from oya_vcs.ports import Box, Performer, Remote
 
 if TYPE_CHECKING:
+    from oya_vcs.bootstrap.gateway import Entrance
     from oya_vcs.bootstrap.github import Hub
 
 
-def workers_of(plan: Plan, runner: ReaperRunner, grants: Grants | None) -> Performer:
-    """Who carries out attempts, by `[worker] kind`: so far a program in its workspace."""
-    home = plan.home
+def workers_of(plan: Plan, runner: ReaperRunner, entrance: Entrance | None) -> Performer:
+    """Who carries out attempts, by `[worker] kind`; `entrance` leads to their models (None: they
+    get there as they like)."""
+    home, box = plan.home, _box_of(plan)
+    if entrance is not None and plan.sandbox and plan.config.worker.network == "gateway":
+        box = replace(plan.sandbox, bridge=entrance.bridge).around
     return CommandWorkers(
         runner,
         settings=plan.config.worker,
         logs=home.logs,
         runs=home.runs,
         environ=plan.environ,
-        box=_box_of(plan),
-        grants=grants,
+        box=box,
+        grants=None if entrance is None else entrance.passes,
         server=plan.config.opencode,
     )
 

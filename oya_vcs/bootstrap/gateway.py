@@ -5,15 +5,22 @@ Imported only where keys are configured: the web server and the HTTP client take
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.gateway import bridge
 from oya_vcs.adapters.gateway.passes import Allow, Passes, anything
 from oya_vcs.adapters.gateway.relay import Gateway, client
 from oya_vcs.adapters.gateway.routes import providers_of
 from oya_vcs.adapters.reaper.quiet import Hidden
-from oya_vcs.config import GatewayConfig
+from oya_vcs.adapters.sandbox import Bridge
+from oya_vcs.config import GatewayConfig, Home
+from oya_vcs.config.places import socket_address
 from oya_vcs.config.secrets import secret_values
 from oya_vcs.core.effects import RunWorker
 from oya_vcs.core.usage import Usage
@@ -21,6 +28,7 @@ from oya_vcs.runtime.supervisor import Child, Ready
 from oya_vcs_bot.serving import listening, serve
 
 LOOPBACK = "127.0.0.1"
+BRIDGE = Path(bridge.__file__)
 KEY = "KEY"
 
 
@@ -31,10 +39,12 @@ class Entrance:
     def __init__(
         self,
         settings: GatewayConfig,
+        home: Home,
         environ: Mapping[str, str],
         hidden: Hidden,
         say: Callable[[str], None],
     ) -> None:
+        self._door = home.gateway
         self._settings = settings
         self._say = say
         self._providers = providers_of(settings, environ, Path(environ.get("HOME", "/")))
@@ -45,11 +55,23 @@ class Entrance:
         """Whoever knows the budgets puts the question here; a new life of the daemon anew."""
         self._sock = listening(f"{LOOPBACK}:0")
         self._place = f"{LOOPBACK}:{self._sock.getsockname()[1]}"
+        self._port = self._sock.getsockname()[1]
         self.passes.address = f"http://{self._place}"
 
     def close(self) -> None:
         """Let go of the address."""
         self._sock.close()
+
+    @property
+    def bridge(self) -> Bridge:
+        """The way in out of a sandbox without network, at the same address."""
+        python = os.path.realpath(sys.executable)
+        return Bridge(
+            program=(python, "-I", "-S", str(BRIDGE)),
+            reads=(BRIDGE, Path(python), Path(os.__file__).parent),
+            socket=self._door,
+            port=self._port,
+        )
 
     @property
     def child(self) -> Child:
@@ -73,4 +95,22 @@ class Entrance:
                 allow=self._may_use,
                 say=self._say,
             )
-            await serve(gateway, self._sock, ready)
+            door = await asyncio.to_thread(_listening_at, self._door)
+            beside = asyncio.ensure_future(serve(gateway, door, lambda: None))
+            try:
+                await serve(gateway, self._sock, ready)
+            finally:
+                beside.cancel()
+                await asyncio.wait({beside})
+                await asyncio.to_thread(self._door.unlink, missing_ok=True)
+
+
+def _listening_at(path: Path) -> socket.socket:
+    """A socket of the file system, for us alone; in place of what a dead daemon left there."""
+    path.unlink(missing_ok=True)
+    opened = socket.socket(socket.AF_UNIX)
+    opened.settimeout(0)
+    with socket_address(path) as place:
+        opened.bind(place)
+    path.chmod(0o600)
+    return opened

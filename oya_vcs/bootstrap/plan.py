@@ -176,7 +176,7 @@ async def _look(
         message = f"oya.toml on {target} names another target, {config.repo.target!r}."
         raise ConfigurationInvalid(message, "Make [repo] target the same in oya.toml on both.")
     _require_use(config)
-    _require_keys_kept(config)
+    _require_gateway(config)
     closed = {"the repository": repository.root, "the home of oya-vcs": home.root}
     sandbox = await asyncio.to_thread(find_sandbox, config.worker, environ, closed, home.root)
     if working:
@@ -217,8 +217,14 @@ def _require_use(config: Config) -> None:
         )
 
 
-def _require_keys_kept(config: Config) -> None:
-    """A key that the gateway keeps from workers is not handed to them on another way."""
+def _require_gateway(config: Config) -> None:
+    """The gateway is there where it is the only way, and its keys are handed to workers on no
+    other."""
+    if config.worker.network == "gateway" and not config.gateway.keys:
+        raise ConfigurationInvalid(
+            'worker.network is "gateway", and there is none: gateway.keys names no key.',
+            "Add [gateway] to your own configuration (docs/GATEWAY.md), or set another network.",
+        )
     for name in config.gateway.variables:
         if name in config.worker.env:
             raise ConfigurationInvalid(

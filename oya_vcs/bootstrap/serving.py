@@ -57,7 +57,7 @@ class Workshop:
             return
         from oya_vcs.bootstrap.gateway import Entrance  # noqa: PLC0415 - heavy, seldom needed
 
-        self.entrance = Entrance(settings, environ, self.hidden, say)
+        self.entrance = Entrance(settings, self.home, environ, self.hidden, say)
         try:
             yield [self.entrance.child]
         finally:
@@ -84,7 +84,6 @@ class Workshop:
         spaces = spaces_of(plan, repository)
         apart = self.apart.setdefault(plan.repo, checkouts_of(plan, repository))
         gates = gates_of(plan, repository, self.runner, apart)
-        grants = None if self.entrance is None else self.entrance.passes
         return Served(
             root=plan.root,
             target=plan.config.repo.target,
@@ -92,7 +91,7 @@ class Workshop:
             performers=(
                 spaces,
                 setup_of(plan, self.runner),
-                workers_of(plan, self.runner, grants),
+                workers_of(plan, self.runner, self.entrance),
                 await forge_of(plan, repository, self.runner, hub, gates),
             ),
             eyes=Eyes(runs=self.runner.sights, folders=spaces.folders, listed=spaces.listed),

@@ -58,6 +58,11 @@ class Home:
         return self.root / "daemon.lock"
 
     @property
+    def gateway(self) -> Path:
+        """Where sandboxes without network reach the gateway."""
+        return self.root / "gateway.sock"
+
+    @property
     def socket(self) -> Path:
         """Where the daemon hears the commands of its user."""
         return self.root / "daemon.sock"

@@ -62,7 +62,7 @@ class WorkerConfig:
     processes_max: int = field(default=1_000, metadata=between(0))
     env: tuple[str, ...] = field(default=(), metadata={"rule": variables})
     sandbox: str = field(default="none", metadata=one_of("none", "bwrap"))
-    network: str = field(default="host", metadata=one_of("host", "none"))
+    network: str = field(default="host", metadata=one_of("host", "none", "gateway"))
     reads: tuple[str, ...] = field(default=(), metadata={"rule": places})
     writes: tuple[str, ...] = field(default=(), metadata={"rule": places})
     backoff_ms: int = field(default=1_000, metadata=between(1))

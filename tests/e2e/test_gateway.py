@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import NewProject
+from tests.integration.test_sandbox import REAL
 from tests.projects import AGENTS, Project
 from tests.provider import KEY, Provider, served, whole
 
@@ -60,6 +61,37 @@ async def test_a_worker_asks_a_model_without_its_key(new_project: NewProject) ->
     assert [{**one, **counted} for one in usage] == usage != []
     project.assert_healthy()
     project.assert_no_leaks()
+
+
+@REAL
+async def test_a_worker_without_network_has_the_gateway(new_project: NewProject) -> None:
+    """In a sandbox whose only way out is the gateway, a worker asks its model, and reaches nothing
+    else on this machine."""
+    project = new_project()
+    provider = Provider(lambda _heard: whole(ANSWER))
+    async with served(provider) as url:
+        env = configured(project, url) | {"ELSEWHERE": url}
+        with (project.folder / "config" / "oya-vcs" / "config.toml").open("a") as file:
+            file.write(
+                '[worker]\nsandbox = "bwrap"\nnetwork = "gateway"\nenv = ["ELSEWHERE"]\n'
+                f'reads = ["{AGENTS}", "{sys.prefix}", "{sys.base_prefix}"]\n'
+            )
+        beads = project.beads({"id": "b1", "title": "Greet"})
+        ran = await asyncio.to_thread(project.run, beads, "asks_model", env=env)
+    assert ran.code == 0, ran.out + ran.err
+    assert project.git("show", "refs/heads/main:said.txt") == "Good day."
+    assert project.git("show", "refs/heads/main:elsewhere.txt") == "unreachable"
+    assert len(provider.heard) == 1
+    project.assert_no_leaks()
+
+
+async def test_the_only_way_has_to_be_there(new_project: NewProject) -> None:
+    """Without keys there is no gateway, and a sandbox with that network is refused."""
+    project = new_project()
+    beads = project.beads({"id": "b1", "title": "Greet"})
+    env = {"OYA_WORKER__NETWORK": "gateway", "OYA_WORKER__SANDBOX": "bwrap"}
+    refused = await asyncio.to_thread(project.run, beads, "honest", env=env)
+    assert refused.code == 2
 
 
 async def test_a_key_cannot_be_had_on_another_way(new_project: NewProject) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ from oya_vcs.adapters.gateway.routes import Provider as Known
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.adapters.reaper.redaction import redact
 from oya_vcs.bootstrap.gateway import Entrance
-from oya_vcs.config import GatewayConfig
+from oya_vcs.config import GatewayConfig, Home
 from oya_vcs.core.effects import RunWorker
 from oya_vcs.core.events import Event, UsageCounted
 from oya_vcs.core.ids import BeadId, Key, RepoId, WorkspaceName
@@ -386,12 +387,12 @@ async def test_a_worker_finds_nothing_else_behind_the_gateway() -> None:
         assert place.provider.heard == []
 
 
-async def test_a_gateway_that_is_started_again_is_where_it_was() -> None:
+async def test_a_gateway_that_is_started_again_is_where_it_was(tmp_path: Path) -> None:
     """Workers know one address: it is taken before anybody serves it, and stays with the next
     child, whatever became of the one before. Keys are hidden from logs from the beginning."""
     hidden, sentences = Hidden(), list[str]()
     settings = GatewayConfig(keys=("openai=env:K",), urls=("openai=http://127.0.0.1:9/v1",))
-    entrance = Entrance(settings, {"K": KEY}, hidden, sentences.append)
+    entrance = Entrance(settings, Home(tmp_path), {"K": KEY}, hidden, sentences.append)
     assert KEY in hidden.values
     async with httpx.AsyncClient() as http:
         for _ in range(2):

@@ -63,6 +63,22 @@ async def test_a_worker_asks_a_model_without_its_key(new_project: NewProject) ->
     project.assert_no_leaks()
 
 
+async def test_a_spent_budget_is_said_to_the_worker(new_project: NewProject) -> None:
+    """A bead's tokens are those that the gateway counted: the request after them is a 402 that says
+    so, and the provider hears nothing of it."""
+    project = new_project()
+    provider = Provider(lambda _heard: whole(ANSWER))
+    async with served(provider) as url:
+        env = configured(project, url) | {"OYA_BUDGET__BEAD_TOKENS_MAX": "200", "ASKS": "3"}
+        env["OYA_WORKER__ENV"] = "ASKS"
+        beads = project.beads({"id": "b1", "title": "Greet"})
+        ran = await asyncio.to_thread(project.run, beads, "asks_model", env=env)
+    assert ran.code == 0, ran.out + ran.err
+    said = project.git("show", "refs/heads/main:said.txt")
+    assert said == "402: Its tokens are spent: 200 of 200 (budget.bead_tokens_max)."
+    assert len(provider.heard) == 2
+
+
 @REAL
 async def test_a_worker_without_network_has_the_gateway(new_project: NewProject) -> None:
     """In a sandbox whose only way out is the gateway, a worker asks its model, and reaches nothing

@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from oya_vcs.adapters.agents.command import CommandWorkers
+from oya_vcs.adapters.agents.command import CommandWorkers, unboxed
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.config import OpencodeConfig, WorkerConfig
@@ -20,7 +21,9 @@ from oya_vcs.core.events import Event, Reason, WorkerFinished
 from oya_vcs.core.ids import BeadId, RepoId, WorkspaceName
 from oya_vcs.core.spec import BeadSpec
 from oya_vcs.core.usage import Usage
-from tests.processes import AGENTS, left, until
+from oya_vcs.ports import Box
+from tests.integration.test_sandbox import REAL, Boxed
+from tests.processes import AGENTS, Bench, left, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -34,6 +37,7 @@ class Desk:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.box: Box = unboxed
         self.workspace = root / "work"
         self.workspace.mkdir()
 
@@ -46,6 +50,7 @@ class Desk:
             runs=self.root / "runs",
             logs=self.root / "logs",
             environ=environ,
+            box=self.box,
             server=server,
         )
 
@@ -177,6 +182,17 @@ async def test_a_stopped_attempt_leaves_no_server(desk: Desk) -> None:
     with pytest.raises(asyncio.CancelledError):
         await run
     assert left(key) == []
+
+
+@REAL
+async def test_a_server_in_the_sandbox(desk: Desk) -> None:
+    """Its escort speaks to it from outside; it writes in its workspace, and is gone with it."""
+    (desk.root / "user").mkdir()
+    box = Boxed(Bench(desk.root)).box(user_home=desk.root / "user")
+    desk.box = replace(box, reads=(*box.reads, AGENTS)).around
+    finished = await desk.attempt(own("honest"))
+    assert finished.reason is None, finished.detail
+    assert desk.files() == {"bead-1.txt"}
 
 
 @asynccontextmanager

@@ -63,15 +63,15 @@ def script(heard: Heard) -> Said:
     return says({"content": "I am done."}, why="stop")
 
 
-def configured(project: Project, url: str) -> dict[str, str]:
+def configured(project: Project, url: str, *more: str) -> dict[str, str]:
     """The user's configuration: opencode, behind the gateway."""
     folder = project.folder / "config" / "oya-vcs"
     folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(
-        f'[gateway]\nkeys = ["local=env:LOCAL_KEY"]\nurls = ["local={url}/v1"]\n'
-        f'[worker]\nkind = "opencode"\ncommand = ["{OPENCODE}", "serve"]\nhome = "private"\n'
-        'lease_ms = 120000\n[opencode]\nmodel = "local/small"\n'
+    lines = (
+        *("[gateway]", 'keys = ["local=env:LOCAL_KEY"]', f'urls = ["local={url}/v1"]'),
+        *("[worker]", 'home = "private"', "lease_ms = 120000", *more),
     )
+    (folder / "config.toml").write_text("\n".join(lines) + "\n")
     return {"XDG_CONFIG_HOME": str(folder.parent), "LOCAL_KEY": KEY}
 
 
@@ -84,7 +84,9 @@ async def test_what_opencode_writes_lands(new_project: NewProject) -> None:
     beads = project.beads({"id": "b1", "title": "Greet", "description": "Write by-opencode.txt."})
     provider = Provider(script)
     async with served(provider) as url:
-        env = configured(project, url)
+        served_by = f'command = ["{OPENCODE}", "serve"]'
+        more = ('kind = "opencode"', served_by, "[opencode]", 'model = "local/small"')
+        env = configured(project, url, *more)
         argv = ("run", str(beads), "--repo", str(project.root), "--json")
         ran = await asyncio.to_thread(project.oya, *argv, env=env, timeout_s=250)
     assert ran.code == 0, ran.out + ran.err
@@ -96,5 +98,48 @@ async def test_what_opencode_writes_lands(new_project: NewProject) -> None:
     rows = json.loads(project.oya("journal", "tail", "-n", "1000", "--json").out)["data"]
     counted = [row["data"]["usage"] for row in rows if row["type"] == "UsageCounted"]
     assert counted[-1]["tokens_in"] == 50 * len(provider.heard)
+    project.assert_healthy()
+    project.assert_no_leaks()
+
+
+BY_ACP = {
+    "autoupdate": False,
+    "enabled_providers": ["local"],
+    "model": "local/small",
+    "provider": {
+        "local": {
+            "npm": "@ai-sdk/openai-compatible",
+            "options": {"baseURL": "{env:LOCAL_BASE_URL}", "apiKey": "{env:LOCAL_API_KEY}"},
+            "models": {"small": {"name": "small"}},
+        }
+    },
+}
+
+
+async def test_what_opencode_writes_through_acp_lands(new_project: NewProject) -> None:
+    """The same agent in the other tongue, by a token of its own that stands in no configuration."""
+    project = new_project()
+    beads = project.beads({"id": "b1", "title": "Greet", "description": "Write by-opencode.txt."})
+
+    def script(heard: Heard) -> Said:
+        answers = [one for one in heard.body["messages"] if one["role"] == "tool"]
+        if not heard.body.get("tools"):
+            return says({"content": "A title"}, why="stop")
+        if not answers:
+            return calls(
+                "write", filePath=f"{folder_of(heard)}/by-opencode.txt", content="Hello.\n"
+            )
+        return says({"content": "I am done."}, why="stop")
+
+    provider = Provider(script)
+    async with served(provider) as url:
+        command = f'command = ["{OPENCODE}", "acp"]'
+        env = configured(project, url, 'kind = "acp"', command, 'env = ["OPENCODE_CONFIG_CONTENT"]')
+        env["OPENCODE_CONFIG_CONTENT"] = json.dumps(BY_ACP)
+        argv = ("run", str(beads), "--repo", str(project.root), "--json")
+        ran = await asyncio.to_thread(project.oya, *argv, env=env, timeout_s=250)
+    assert ran.code == 0, ran.out + ran.err
+    assert project.git("show", "refs/heads/main:by-opencode.txt") == "Hello."
+    assert {one.headers["authorization"] for one in provider.heard} == {f"Bearer {KEY}"}
     project.assert_healthy()
     project.assert_no_leaks()

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 import msgspec
 from litestar import Litestar, asgi, get
 from litestar.enums import ScopeType
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsPlugin
 from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
+from oya_vcs import __version__
 from oya_vcs_bot.reception import Offer, Reception
 from oya_vcs_bot.webhooks import BODY_BYTES_MAX, TOO_LARGE, Envelope, Refusal, read_headers
 
@@ -29,11 +32,15 @@ async def health() -> dict[str, str]:
 
 
 def make_app(
-    reception: Reception, offer: Offer, routes: Sequence[ControllerRouterHandler] = (health,)
+    reception: Reception,
+    offer: Offer,
+    routes: Sequence[ControllerRouterHandler] = (health,),
+    *,
+    described: bool = False,
 ) -> Litestar:
     """The application: webhooks, which `reception` takes and `offer` records, and whatever else is
-    served (`routes`). Every refusal is a problem of RFC 9457; a mistake of ours shows nothing of
-    itself."""
+    served (`routes`), and where that is `described`. Every refusal is a problem of RFC 9457; a
+    mistake of ours shows nothing of itself."""
 
     @asgi(WEBHOOK_PATH, copy_scope=False)
     async def webhook(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,12 +56,25 @@ def make_app(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": text, "more_body": False})
 
-    return Litestar(
+    app = Litestar(
         [webhook, *routes],
-        openapi_config=None,
+        openapi_config=_DESCRIPTION if described else None,
         logging_config=None,
         plugins=[ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True))],
     )
+    if described:
+        _ = app.openapi_schema  # it takes a moment, which the first to ask would wait for
+    return app
+
+
+_DESCRIPTION = OpenAPIConfig(
+    title="oya-vcs",
+    version=__version__,
+    description="A daemon that lands the work of many agents: what it knows, and what may be asked."
+    " Whatever changes something takes the token of its home.",
+    path="/schema",
+    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+)
 
 
 _PROBLEM = b"application/problem+json"

@@ -22,6 +22,9 @@ REQUESTS_MAX = 1_000
 """At once; more are answered with 503. A delivery holds at most its body."""
 IDLE_S = 65
 """A connection without a request is closed after that: proxies keep theirs for 60 s."""
+WS_BYTES_MAX = 4_096
+"""Of a message from a client, who has nothing to say. None is compressed: on loopback that saves
+nothing, and takes memory for each client."""
 STOP_S = 5
 """What requests under way have to end in."""
 
@@ -68,7 +71,9 @@ async def serve(app: Any, sock: socket.socket, ready: Callable[[], None]) -> Non
     config = Config(
         app,
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=WS_BYTES_MAX,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

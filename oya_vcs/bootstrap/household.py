@@ -15,7 +15,7 @@ import msgspec
 
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.keeper import Keeper
-from oya_vcs.bootstrap.running import Frame, parts_of, planted, taken
+from oya_vcs.bootstrap.running import Frame, page_of, parts_of, planted, taken
 from oya_vcs.bootstrap.serving import Workshop
 from oya_vcs.bootstrap.trackers import Trackers
 from oya_vcs.bootstrap.web import WebServer
@@ -71,7 +71,9 @@ async def open_home(
     user = await asyncio.to_thread(_users, config_file, environ)
     shop = Workshop(home, Hidden(secret_values(environ, user.worker.env)))
     roster = Roster()
-    web, held = WebServer(user.web.listen, say=say), AsyncExitStack()
+    page = page_of(shop, "up", user.web.listen)
+    web = WebServer(user.web.listen, say=say, routes=page.routes)
+    held = AsyncExitStack()
     keeper = Keeper(shop, roster, config_file, web, held, say)
     stop = asyncio.Event()
     answers: dict[str, Answer] = {}
@@ -98,6 +100,7 @@ async def open_home(
         say=say,
         kind="up",
         web=web,
+        page=page,
         more=more,
         answers=answers,
     )

@@ -23,6 +23,7 @@ from oya_vcs.adapters.process.upkeep import Upkeep
 from oya_vcs.adapters.reaper.quiet import Hidden, cleaned, quiet
 from oya_vcs.bootstrap.edges import upkeep_of
 from oya_vcs.bootstrap.github_settings import is_on_github
+from oya_vcs.bootstrap.page import Page
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.bootstrap.serving import Workshop
 from oya_vcs.bootstrap.watching import watching_of
@@ -92,7 +93,8 @@ async def open_daemon(
     async with AsyncExitStack() as held:
         held.enter_context(taken(shop))
         repository = await shop.repository(plan)
-        web = WebServer(plan.config.web.listen, say=say)
+        page = page_of(shop, "run", plan.config.web.listen)
+        web = WebServer(plan.config.web.listen, say=say, routes=page.routes)
         hub = await _hub(plan, repository, web, say, held)
         gateway = held.enter_context(shop.entered(plan.config.gateway, plan.environ, say))
         frame = Frame(
@@ -102,6 +104,7 @@ async def open_daemon(
             say=say,
             kind="run",
             web=web,
+            page=page,
             more=lambda door: [*gateway, *([] if hub is None else [_poller(hub, door)])],
         )
 
@@ -109,10 +112,21 @@ async def open_daemon(
             await asyncio.to_thread(require_well, plan.home.root)
             await repository.prepare()
 
-        parts = replace(parts_of(frame), ask=ask, feeds=feeds, gate=gate, show=show)
+        parts = replace(parts_of(frame), ask=ask, feeds=(*feeds, page), gate=gate, show=show)
         frame.answers["github"] = partial(_heard_of, plan, hub, web)
         async with planted(frame, parts) as tree:
             yield Daemon(tree, await tree.door.holder(), plan.repo)
+
+
+def page_of(shop: Workshop, kind: str, listen: str) -> Page:
+    """The page of a daemon of this kind."""
+    return Page(
+        shop.home,
+        kind=kind,
+        listen=listen,
+        repositories=shop.repositories,
+        hide=shop.hidden.add,
+    )
 
 
 @contextmanager
@@ -135,6 +149,7 @@ class Frame:
     say: Callable[[str], None]
     kind: str
     web: WebServer
+    page: Page
     more: Callable[[Door], Sequence[Child]] = lambda _door: ()
     answers: dict[str, Answer] = field(default_factory=dict)
 
@@ -143,9 +158,11 @@ class Frame:
 async def planted(frame: Frame, parts: Parts) -> AsyncIterator[Tree]:
     """The tree of the parts, up, and answering for itself while the block runs."""
     tree = Tree(parts)
+    frame.page.drawn = tree.nodes
     frame.answers["about"] = partial(_about, frame.kind)
     frame.answers["tree"] = partial(_drawn, tree)
     frame.answers["web"] = frame.web.standing
+    frame.answers["web.link"] = partial(_link, frame)
     frame.answers.update(wishes.answers(partial(granted, tree.door)))
     frame.answers.update(queue_words.answers(partial(heard, tree.door)))
     frame.answers.update(submissions.answers(tree.door, frame.roster))
@@ -157,6 +174,12 @@ async def planted(frame: Frame, parts: Parts) -> AsyncIterator[Tree]:
 async def _about(kind: str, _fields: Mapping[str, object]) -> object:
     """Who answers."""
     return {"pid": os.getpid(), "version": __version__, "kind": kind}
+
+
+async def _link(frame: Frame, _fields: Mapping[str, object]) -> object:
+    """A link to the page that lets one browser act, once; empty, with the reason, where nothing is
+    served."""
+    return {"link": frame.page.link(frame.web.address), "error": frame.web.error}
 
 
 async def _drawn(tree: Tree, _fields: Mapping[str, object]) -> object:
@@ -192,6 +215,7 @@ def parts_of(frame: Frame) -> Parts:
         begin=partial(_begin, frame, checkpointer, upkeep),
         checkpointer=checkpointer,
         roster=frame.roster,
+        feeds=(frame.page,),
         kill=shop.runner.kill,
         is_well=partial(_is_well, home),
         clean=lambda outcome: cleaned(shop.hidden.literals, outcome),
@@ -207,6 +231,7 @@ def _edges(frame: Frame, upkeep: Upkeep, door: Door) -> Sequence[Child]:
         Child(name="sweep", run=partial(_sweep, frame.roster, door)),
         Child(name="watcher", run=watching_of(frame.roster, door, frame.say).run),
         Child(name="web", run=partial(frame.web.run, door), stop_ms=WEB_STOP_MS),
+        Child(name="page", run=frame.page.run),
         *frame.more(door),
     ]
 

@@ -113,7 +113,7 @@ def _built(reception: Reception, door: Door, routes: Routes) -> ServeAt:
     async def offer(facts: Sequence[Event], delivery: str) -> None:
         await door.offer(*facts, delivery=delivery)
 
-    app = make_app(reception, offer, routes(door))
+    app = make_app(reception, offer, routes(door), described=True)
 
     async def serve_at(listen: str, up: Callable[[str], None]) -> None:
         sock = listening(listen)

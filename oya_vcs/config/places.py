@@ -67,6 +67,11 @@ class Home:
         """Where the daemon hears the commands of its user."""
         return self.root / "daemon.sock"
 
+    @property
+    def token(self) -> Path:
+        """What whoever changes something over HTTP has to show."""
+        return self.root / "token"
+
 
 SOCKET_BYTES_MAX = 100
 """Longer names of sockets are reached through their folder: sun_path of unix(7) holds 108 bytes

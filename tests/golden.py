@@ -33,11 +33,13 @@ from oya_vcs.core.operations import (
 )
 from oya_vcs.core.pulls import Level, PullState
 from oya_vcs.core.submissions import Submission, submit
+from oya_vcs.core.usage import Usage
 from oya_vcs.journal import checkpoint, replay, snapshot
 from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import encode
 from oya_vcs.journal.lines import Raw, line_of
 from oya_vcs.ports import Recorded
+from oya_vcs.runtime.engine import Engine
 from tests.daemons import REPO, Daemon, Kill, spec
 from tests.merge_dice import Dice
 from tests.merging import Scene
@@ -313,6 +315,32 @@ def watched() -> list[Recorded]:
     return scene.rows
 
 
+async def judged() -> Daemon:
+    """Agents that say what they use; a result that does not stand up to the verify command, and is
+    made again."""
+    engines: list[Engine] = []
+    offers: set[asyncio.Task[None]] = set()
+
+    def worker(effect: f.RunWorker, _files: Files) -> Work:
+        used = Usage(tokens_in=900, tokens_out=100 * effect.attempt, cost_micros=7, metered=True)
+        opened = engines[-1].world.open.items()
+        (run,) = (key for key, one in opened if one == effect)
+        fact = e.UsageCounted(run=run, bead=effect.bead, attempt=effect.attempt, usage=used)
+        offers.add(asyncio.ensure_future(engines[-1].offer(fact)))
+        return Work({f"{effect.bead}.txt": f"by attempt {effect.attempt}"})
+
+    def bend(event: e.Event) -> e.Event:
+        if isinstance(event, e.ResultVerified) and event.attempt == 1:
+            return replace(event, reason=e.Reason.VERIFY_FAILED, detail="make: *** [verify]")
+        return event
+
+    daemon = Daemon(new_outside({"a": "1"}), verify=True, worker=worker, bend=bend)
+    daemon.watch = engines.append
+    await daemon.run_to_rest([spec("one"), spec("two", "one")])
+    await asyncio.gather(*offers)
+    return daemon
+
+
 STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
     "golden-1": lambda: list(asyncio.run(story()).journal.read()),
     "golden-2": lambda: Dice(894).run().rows,
@@ -321,6 +349,7 @@ STORIES: Mapping[str, Callable[[], list[Recorded]]] = {
     "golden-5": pulled,
     "golden-submitted": lambda: list(asyncio.run(submitted()).journal.read()),
     "golden-watched": watched,
+    "golden-judged": lambda: list(asyncio.run(judged()).journal.read()),
 }
 """Each was told once, by the program of its time; the two of dice have most of what can happen in a
 merge queue (`tests/merge_dice.py`)."""

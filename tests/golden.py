@@ -39,7 +39,6 @@ from oya_vcs.journal.chain import GENESIS, link
 from oya_vcs.journal.codec import encode
 from oya_vcs.journal.lines import Raw, line_of
 from oya_vcs.ports import Recorded
-from oya_vcs.runtime.engine import Engine
 from tests.daemons import REPO, Daemon, Kill, spec
 from tests.merge_dice import Dice
 from tests.merging import Scene
@@ -316,28 +315,28 @@ def watched() -> list[Recorded]:
 
 
 async def judged() -> Daemon:
-    """Agents that say what they use; a result that does not stand up to the verify command, and is
-    made again."""
-    engines: list[Engine] = []
-    offers: set[asyncio.Task[None]] = set()
-
-    def worker(effect: f.RunWorker, _files: Files) -> Work:
-        used = Usage(tokens_in=900, tokens_out=100 * effect.attempt, cost_micros=7, metered=True)
-        opened = engines[-1].world.open.items()
-        (run,) = (key for key, one in opened if one == effect)
-        fact = e.UsageCounted(run=run, bead=effect.bead, attempt=effect.attempt, usage=used)
-        offers.add(asyncio.ensure_future(engines[-1].offer(fact)))
-        return Work({f"{effect.bead}.txt": f"by attempt {effect.attempt}"})
+    """An agent that says what it used before its daemon dies; a result that does not stand up to
+    the verify command, and is made again."""
 
     def bend(event: e.Event) -> e.Event:
-        if isinstance(event, e.ResultVerified) and event.attempt == 1:
+        if isinstance(event, e.ResultVerified) and event.attempt < 3:
             return replace(event, reason=e.Reason.VERIFY_FAILED, detail="make: *** [verify]")
         return event
 
-    daemon = Daemon(new_outside({"a": "1"}), verify=True, worker=worker, bend=bend)
-    daemon.watch = engines.append
-    await daemon.run_to_rest([spec("one"), spec("two", "one")])
-    await asyncio.gather(*offers)
+    daemon = Daemon(new_outside({"a": "1"}), verify=True, bend=bend)
+    beads, boundary = [spec("one"), spec("two", "one")], 0
+    while True:
+        boundary += 1
+        world = await daemon.run_to_rest(beads, Kill(boundary))
+        works = world.open.items()
+        runs = [(run, work) for run, work in works if isinstance(work, f.RunWorker)]
+        if runs:
+            break
+    used = Usage(tokens_in=900, tokens_out=100, cost_micros=7, metered=True)
+    for run, work in runs:
+        told = e.UsageCounted(run=run, bead=work.bead, attempt=work.attempt, usage=used)
+        await append(daemon, told)
+    await daemon.run_to_rest()
     return daemon
 
 

@@ -236,9 +236,10 @@ async def test_an_ended_token_is_renewed_once(hub: Hub, oya: Oya) -> None:
 async def test_what_proves_the_app_goes_by_the_clock(hub: Hub, oya: Oya) -> None:
     """The one that is handed in, not the machine's: for nine minutes from now, and a minute back
     for a GitHub whose clock is behind."""
-    await oya.clock.sleep(3_600_000)
-    now_s = oya.clock.now_ms() // 1_000
-    said = jwt.decode(oya.app.jwt(), options={"verify_signature": False})
+    clock = ManualClock()
+    now_s, repo = clock.now_ms() // 1_000, hub.repo.full_name
+    app = App(oya.wire, clock, app_id=hub.app.id, key=hub.private_key, repo=repo)
+    said = jwt.decode(app.jwt(), options={"verify_signature": False, "verify_exp": False})
     assert said == {"iat": now_s - 60, "exp": now_s + 540, "iss": str(hub.app.id)}
 
 

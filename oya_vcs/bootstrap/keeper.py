@@ -127,7 +127,7 @@ class Keeper:
         if plan.repo != repo:
             message = f"The repository {repo} is now at another place, {plan.root}."
             raise NotFound(message, f"Register it there: `oya-vcs init {plan.root}`.")
-        if known.plan is not None and known.plan.config == plan.config:
+        if known.plan is not None and known.plan.works_as(plan):
             known.error = ""
             if self._hubs is not None:
                 await self._hubs.give_up(repo)

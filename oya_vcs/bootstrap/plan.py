@@ -15,7 +15,7 @@ from oya_vcs.adapters.agents.presets import command_of, require_sense
 from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
 from oya_vcs.adapters.local import ChecksAt, checks_that_fit
-from oya_vcs.adapters.local.gates import FILES, commands_of
+from oya_vcs.adapters.local.gates import GATES, commands_of, files_of
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.bootstrap.github_settings import is_on_github, remote_name, require_github
@@ -32,6 +32,7 @@ from oya_vcs.config import (
     user_config,
 )
 from oya_vcs.config.secrets import secret_values
+from oya_vcs.core import happenings
 from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.merge import MergeRules
 from oya_vcs.core.merge.gates import span_of
@@ -60,7 +61,11 @@ class Plan:
     gate_at: Callable[[str], ChecksAt] | None = None
     """What each gate runs, where oya.toml has a text; `pre_land` has the checks in it."""
     gated: frozenset[str] = frozenset()
-    """The gates before the queue that have anything to run."""
+    """The gates before the queue, and the hooks that observe, that have anything to run."""
+
+    def works_as(self, other: Plan) -> bool:
+        """Whether both do the same: what is set, and which hooks there are."""
+        return (self.config, self.gated) == (other.config, other.gated)
 
     @property
     def judged_by(self) -> ChecksAt:
@@ -244,16 +249,14 @@ def _gate(gate: str, config: Config, tools: Tools) -> Mapping[str, str]:
 async def _gated(
     config: Config, repository: JjRepository, tip: CommitId, tools: Tools
 ) -> frozenset[str]:
-    """The gates that the target, as it stands, has anything for."""
-    there = await jj.files_at(repository, tip, [file for all_ in FILES.values() for file in all_])
+    """The hooks that the target, as it stands, has anything for."""
+    hooks = [hook for hook in (*GATES, *happenings.NAMES) if hook != "pre_land"]
+    files = [file for hook in hooks for file in files_of(hook)]
+    absent = set(files) - await jj.files_at(repository, tip, files)
     return frozenset(
-        gate
-        for gate, files in FILES.items()
-        if gate != "pre_land"
-        and any(
-            name in there or name not in files
-            for name in commands_of(gate, config.hooks, tools.git)
-        )
+        hook
+        for hook in hooks
+        if any(name not in absent for name in commands_of(hook, config.hooks, tools.git))
     )
 
 

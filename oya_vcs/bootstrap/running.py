@@ -55,6 +55,7 @@ from oya_vcs.runtime.engine import Engine
 from oya_vcs.runtime.executor import Executor
 from oya_vcs.runtime.freezing import Freezer
 from oya_vcs.runtime.looks import Looks
+from oya_vcs.runtime.observing import Observing
 from oya_vcs.runtime.outbox import Gate, no_gate
 from oya_vcs.runtime.roster import Roster
 from oya_vcs.runtime.supervisor import Child, Ready
@@ -207,28 +208,30 @@ def parts_of(frame: Frame) -> Parts:
         encode=encode, write=partial(keep, home.journal, home.checkpoints), clock=clock
     )
     upkeep = upkeep_of(home, frame.logs, shop.runner)
+    observing = Observing(frame.roster, frame.say)
     return Parts(
         clock=clock,
         say=frame.say,
         open_journal=partial(asyncio.to_thread, SqliteJournal, home.journal),
         ask=partial(asyncio.to_thread, require_well, home.root),
-        begin=partial(_begin, frame, checkpointer, upkeep),
+        begin=partial(_begin, frame, checkpointer, upkeep, observing),
         checkpointer=checkpointer,
         roster=frame.roster,
         feeds=(frame.page,),
         kill=shop.runner.kill,
         is_well=partial(_is_well, home),
         clean=lambda outcome: cleaned(shop.hidden.literals, outcome),
-        edges=partial(_edges, frame, upkeep),
+        edges=partial(_edges, frame, upkeep, observing),
     )
 
 
-def _edges(frame: Frame, upkeep: Upkeep, door: Door) -> Sequence[Child]:
+def _edges(frame: Frame, upkeep: Upkeep, observing: Observing, door: Door) -> Sequence[Child]:
     """What every daemon has at its edges, and what this one has besides."""
     return [
         Child(name="socket", run=partial(_hear, frame.shop.home, frame.answers, frame.say)),
         Child(name="upkeep", run=partial(_keep_up, upkeep)),
         Child(name="sweep", run=partial(_sweep, frame.roster, door)),
+        Child(name="hooks", run=observing.run),
         Child(name="watcher", run=watching_of(frame.roster, door, frame.say).run),
         Child(name="web", run=partial(frame.web.run, door), stop_ms=WEB_STOP_MS),
         Child(name="page", run=frame.page.run),
@@ -272,6 +275,7 @@ async def _begin(
     frame: Frame,
     checkpointer: Checkpointer,
     upkeep: Upkeep,
+    observing: Observing,
     journal: Journal,
     executor: Executor,
 ) -> AsyncIterator[Life]:
@@ -295,6 +299,8 @@ async def _begin(
     freezer = Freezer(lambda: engine.world, frame.shop.runner.freeze)
     engine.listen(freezer)
     freezer.look_again()
+    observing.watch(lambda: engine.world)
+    engine.listen(observing)
     loop = asyncio.get_running_loop()
 
     def damaged(error: JournalCorrupt) -> None:

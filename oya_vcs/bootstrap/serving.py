@@ -15,11 +15,12 @@ from oya_vcs.adapters.local.checkout import Checkouts
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.reaper.quiet import Hidden
 from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
-from oya_vcs.bootstrap.gates import checkouts_of, gates_of
+from oya_vcs.bootstrap.gates import checkouts_of, gates_of, observe
 from oya_vcs.bootstrap.github_settings import remote_name
 from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.bootstrap.plan import Plan
 from oya_vcs.config import GatewayConfig, Home
+from oya_vcs.core.happenings import NAMES
 from oya_vcs.core.ids import RepoId
 from oya_vcs.runtime.roster import Eyes, Served
 from oya_vcs.runtime.supervisor import Child
@@ -40,8 +41,8 @@ class Workshop:
     entrance: Entrance | None = None
     runner: ReaperRunner = field(init=False)
     repositories: dict[RepoId, JjRepository] = field(default_factory=dict)
-    apart: dict[RepoId, Checkouts] = field(default_factory=dict)
-    """Where the gates of each look at commits."""
+    apart: dict[tuple[RepoId, str], Checkouts] = field(default_factory=dict)
+    """Where the hooks of each run, by their kind."""
 
     def __post_init__(self) -> None:
         self.runner = ReaperRunner(self.home.runs, SystemClock(), self.hidden.values)
@@ -82,7 +83,7 @@ class Workshop:
         self.hidden.add(plan.secrets)
         repository = await self.repository(plan)
         spaces = spaces_of(plan, repository)
-        apart = self.apart.setdefault(plan.repo, checkouts_of(plan, repository))
+        apart, beside = (self._apart(plan, repository, kind) for kind in ("gates", "observed"))
         gates = gates_of(plan, repository, self.runner, apart)
         return Served(
             root=plan.root,
@@ -100,4 +101,12 @@ class Workshop:
             operations=JjOperations(repository),
             lands_here=not remote_name(plan.config),
             look=gates.look,
+            observe=partial(observe, plan, repository, self.runner, beside),
+            observed=plan.gated.intersection(NAMES),
         )
+
+    def _apart(self, plan: Plan, repository: JjRepository, kind: str) -> Checkouts:
+        """The same for every plan: two of them must not have one folder for different commits."""
+        made = self.apart.get((plan.repo, kind)) or checkouts_of(plan, repository, kind)
+        self.apart[plan.repo, kind] = made
+        return made

@@ -54,7 +54,7 @@ def push(arguments: argparse.Namespace, output: Output) -> ExitCode:
 def _gated(arguments: argparse.Namespace, output: Output, commits: Sequence[str]) -> ExitCode:
     """Wait for the gate. Raises InputInvalid, with what it said, where it blocks, and NoDaemon
     where nobody runs it and the configuration does not let that pass."""
-    if environment().get(WITHIN):
+    if _is_waited_for(environment().get(WITHIN, "")):
         message = "A check or a gate may push nothing: the push would wait for the gate itself."
         raise InputInvalid(message, f"The variable {WITHIN} says that this is one.")
     if not commits:
@@ -77,6 +77,11 @@ def _gated(arguments: argparse.Namespace, output: Output, commits: Sequence[str]
         hint = "Nothing was pushed. It is [hooks] and hooks/ of the target that say so."
         raise InputInvalid(said["said"], hint)
     return ExitCode.DONE
+
+
+def _is_waited_for(check: str) -> bool:
+    """Whether it is a check or a gate, and not a hook that observes, which may push."""
+    return bool(check) and not check.startswith(("hooks.post_", "hooks/post-"))
 
 
 def _without(arguments: argparse.Namespace, output: Output, error: NoDaemon) -> ExitCode:

@@ -135,7 +135,8 @@ class TrackerConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HooksConfig:
     """`[hooks]`: shell commands. Gates (`pre_push`, `pre_enqueue`, `pre_land`) run in a clean
-    checkout of the exact commit and block it. `pre_commit` says what is done with the
+    checkout of the exact commit and block it; the `post_` ones are told afterwards, and nobody
+    waits for them. `pre_commit` says what is done with the
     repository's .pre-commit-config.yaml where the program is missing: nothing, ever ("off"),
     go on ("open"), or block ("closed"); `without_daemon` what a push is where nobody runs the gate.
     """
@@ -143,6 +144,10 @@ class HooksConfig:
     pre_push: str = ""
     pre_enqueue: str = ""
     pre_land: str = ""
+    post_enqueue: str = ""
+    post_land: str = ""
+    post_fail: str = ""
+    post_op: str = ""
     pre_commit: str = field(default="off", metadata=one_of("off", "open", "closed"))
     without_daemon: str = field(default="closed", metadata=one_of("closed", "open"))
     wall_ms_max: int = field(default=600_000, metadata=between(1))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from oya_vcs.core import events as e
 from oya_vcs.core.effects import Effect
+from oya_vcs.core.happenings import Happening
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId, WorkspaceName
 from oya_vcs.core.policies import Policies
 from oya_vcs.core.policy import Policy
@@ -21,6 +22,9 @@ from oya_vcs.ports import Operations, Performer, Sight, Site
 from oya_vcs.runtime.engine import Engine
 
 Names = frozenset[WorkspaceName]
+Observe = Callable[[Happening, int], Awaitable[str]]
+"""Tells a hook what happened with which event; returns what went wrong, or nothing. Bounded in
+time. Raises WorldFailed."""
 Look = Callable[[str, Key, BeadId, ChangeId, CommitId], Awaitable[e.ChecksFinished | None]]
 """What a gate of the repository says of a commit; None where it has nothing against it. Asked again
 under the same key it runs nothing twice; cancelled, its processes are gone before this raises.
@@ -55,6 +59,9 @@ class Served:
     operations: Operations | None = None
     lands_here: bool = False
     look: Look | None = None
+    observe: Observe | None = None
+    observed: frozenset[str] = frozenset()
+    """The hooks that observe and have anything to run."""
 
     @property
     def repo(self) -> RepoId:

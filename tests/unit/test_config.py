@@ -115,6 +115,10 @@ write_back = true
 pre_push = "make lint"
 pre_enqueue = "make quick"
 pre_land = "make sure"
+post_enqueue = "say queued"
+post_land = "say landed"
+post_fail = "say failed"
+post_op = "say moved"
 pre_commit = "closed"
 without_daemon = "open"
 wall_ms_max = 8
@@ -147,6 +151,10 @@ EVERY_HOOKS_KEY = {
     "pre_push": "make lint",
     "pre_enqueue": "make quick",
     "pre_land": "make sure",
+    "post_enqueue": "say queued",
+    "post_land": "say landed",
+    "post_fail": "say failed",
+    "post_op": "say moved",
     "pre_commit": "closed",
     "without_daemon": "open",
     "wall_ms_max": 8,

@@ -14,7 +14,7 @@ from oya_vcs.adapters.local.candidates import build, drop, find
 from oya_vcs.adapters.local.capacity import checks_that_fit
 from oya_vcs.adapters.local.checkout import Checkouts
 from oya_vcs.adapters.local.checks import Checks
-from oya_vcs.adapters.local.gates import FILES, Gates
+from oya_vcs.adapters.local.gates import Gates, files_of
 from oya_vcs.adapters.local.judge import ChecksAt
 from oya_vcs.adapters.local.landing import conclude, land
 from oya_vcs.adapters.local.target import Target
@@ -67,7 +67,7 @@ class LocalForge:
             logs=logs,
             check_ms_max=check_ms_max,
             environ=environ,
-            files=FILES["pre_land"],
+            files=files_of("pre_land"),
         )
 
     @property

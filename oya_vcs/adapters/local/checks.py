@@ -53,8 +53,10 @@ class Checks:
         check_ms_max: int,
         environ: Mapping[str, str],
         files: Sequence[str] = (),
+        more: Mapping[str, str] | None = None,
     ) -> None:
-        """`files` name commands that count where the target has that file."""
+        """`files` name commands that count where the target has that file; `more` are variables
+        that they get besides."""
         self._repository = repository
         self._files = files
         self._runner = runner
@@ -64,6 +66,7 @@ class Checks:
         self._logs = logs
         self._check_ms_max = check_ms_max
         self._env = {name: environ[name] for name in environ if ALLOWED.fullmatch(name)}
+        self._env.update(more or {})
 
     async def run(self, key: Key, effect: RunChecks) -> ChecksFinished:
         """Run the checks that have told nothing yet, up to the first that does not pass.

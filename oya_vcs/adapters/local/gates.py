@@ -20,23 +20,26 @@ from oya_vcs.core.ids import BeadId, ChangeId, CommitId, Key, RepoId
 from oya_vcs.errors import ConfigurationInvalid, WorldFailed
 
 PRE_COMMIT = ".pre-commit-config.yaml"
-FILES: Mapping[str, tuple[str, ...]] = {
-    gate: (f"hooks/{gate.replace('_', '-')}.sh", PRE_COMMIT)
-    for gate in ("pre_push", "pre_enqueue", "pre_land")
-}
-"""Gate -> the files of the target that it runs, where they are there."""
+GATES = ("pre_push", "pre_enqueue", "pre_land")
 
 
-def commands_of(gate: str, hooks: HooksConfig, git: Path) -> dict[str, str]:
-    """What a gate runs, by name and in order. What is named by a file counts where the target has
-    it; its text is the target's, whatever the checkout holds."""
-    script, pre_commit = FILES[gate]
+def files_of(hook: str) -> tuple[str, ...]:
+    """The files of the target that a hook runs, where they are there."""
+    script = f"hooks/{hook.replace('_', '-')}.sh"
+    return (script, PRE_COMMIT) if hook in GATES else (script,)
+
+
+def commands_of(hook: str, hooks: HooksConfig, git: Path) -> dict[str, str]:
+    """What a gate, or a hook that observes, runs, by name and in order. What is named by a file
+    counts where the target has it; its text is the target's, whatever the checkout holds."""
+    script, *others = files_of(hook)
     asked = f'{shlex.quote(str(git))} show "$OYA_BASE":'
-    found = {f"hooks.{gate}": str(getattr(hooks, gate))} if getattr(hooks, gate).strip() else {}
+    command = str(getattr(hooks, hook))
+    found = {f"hooks.{hook}": command} if command.strip() else {}
     found[script] = f'script=$({asked}{script}) || exit 1\nexec /bin/sh -c "$script" {script}'
-    if hooks.pre_commit != "off":
-        found[pre_commit] = _PRE_COMMIT.format(
-            show=f"{asked}{pre_commit}", missing=0 if hooks.pre_commit == "open" else 1
+    if others and hooks.pre_commit != "off":
+        found[PRE_COMMIT] = _PRE_COMMIT.format(
+            show=f"{asked}{PRE_COMMIT}", missing=0 if hooks.pre_commit == "open" else 1
         )
     return found
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oya_vcs.adapters.agents.command import CommandWorkers, unboxed
 from oya_vcs.adapters.agents.programs import relative_program
 from oya_vcs.adapters.clock import SystemClock
+from oya_vcs.adapters.farewell import Farewell
 from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.adapters.local import Gates, LocalForge
 from oya_vcs.adapters.process import ReaperRunner
@@ -128,12 +129,29 @@ def setup_of(plan: Plan, runner: ReaperRunner) -> SetupCommand:
     """What prepares a workspace before its worker starts, and looks at it when that has ended."""
     return SetupCommand(
         runner,
-        plan.config.workspace,
+        plan.prepared,
         plan.config.worker,
         runs=plan.home.runs,
         logs=plan.home.logs,
         environ=plan.environ,
         box=_box_of(plan),
+    )
+
+
+def farewell_of(plan: Plan, runner: ReaperRunner, spaces: JjWorkspaces) -> Performer:
+    """Who makes and removes workspaces: with the hook before a removal, where there is one."""
+    if not plan.farewell:
+        return spaces
+    return Farewell(
+        spaces,
+        runner,
+        plan.farewell,
+        folder=plan.home.workspaces / plan.repo,
+        runs=plan.home.runs,
+        logs=plan.home.logs,
+        environ=plan.environ,
+        box=_box_of(plan),
+        wall_ms_max=plan.config.hooks.wall_ms_max,
     )
 
 

@@ -31,7 +31,7 @@ def gates_of(
     made = partial(_checks, plan, repository, runner, checkouts)
     return Gates(
         repo=plan.repo,
-        checks={hook: made(hook) for hook in plan.gated.intersection(GATES)},
+        checks={hook: made(hook) for hook in plan.hooked.gated.intersection(GATES)},
         tip=partial(tip, repository, plan.config.repo.target),
     )
 

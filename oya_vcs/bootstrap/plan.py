@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,16 +15,17 @@ from oya_vcs.adapters.agents.presets import command_of, require_sense
 from oya_vcs.adapters.agents.programs import relative_program, require_program
 from oya_vcs.adapters.jj import JjRepository, Programs, find_root, open_remote, open_repository
 from oya_vcs.adapters.local import ChecksAt, checks_that_fit
-from oya_vcs.adapters.local.gates import GATES, commands_of, files_of
 from oya_vcs.adapters.sandbox import Bubblewrap, find_sandbox
 from oya_vcs.adapters.toolbox import Tools, find_tools
 from oya_vcs.bootstrap.github_settings import is_on_github, remote_name, require_github
+from oya_vcs.bootstrap.hooking import Hooked, commands_at, find_hooks, together
 from oya_vcs.bootstrap.insisting import insist
 from oya_vcs.config import (
     BudgetConfig,
     Config,
     Home,
     QueueConfig,
+    WorkspaceConfig,
     environment,
     load,
     target_of,
@@ -32,7 +33,6 @@ from oya_vcs.config import (
     user_config,
 )
 from oya_vcs.config.secrets import secret_values
-from oya_vcs.core import happenings
 from oya_vcs.core.ids import CommitId, RepoId
 from oya_vcs.core.merge import MergeRules
 from oya_vcs.core.merge.gates import span_of
@@ -60,12 +60,26 @@ class Plan:
     sandbox: Bubblewrap | None = None
     gate_at: Callable[[str], ChecksAt] | None = None
     """What each gate runs, where oya.toml has a text; `pre_land` has the checks in it."""
-    gated: frozenset[str] = frozenset()
-    """The gates before the queue, and the hooks that observe, that have anything to run."""
+    hooked: Hooked = field(default_factory=Hooked)
+    """The hooks that the target has."""
 
     def works_as(self, other: Plan) -> bool:
         """Whether both do the same: what is set, and which hooks there are."""
-        return (self.config, self.gated) == (other.config, other.gated)
+        return (self.config, self.hooked) == (other.config, other.hooked)
+
+    @property
+    def prepared(self) -> WorkspaceConfig:
+        """What a workspace holds: its setup, and then the hook `post_create`, are one command."""
+        workspace = self.config.workspace
+        parts = [workspace.setup.strip(), self.config.hooks.post_create.strip()]
+        whole = together([*parts, self.hooked.scripts.get("post_create", "")])
+        return replace(workspace, setup=whole)
+
+    @property
+    def farewell(self) -> str:
+        """The hook `pre_remove`, as one command; empty where there is none."""
+        hook = self.config.hooks.pre_remove.strip()
+        return together([hook, self.hooked.scripts.get("pre_remove", "")])
 
     @property
     def judged_by(self) -> ChecksAt:
@@ -109,7 +123,7 @@ class Plan:
                 wip=self.config.github.wip,
                 blocked=self.config.github.blocked,
             ),
-            setup=bool(self.config.workspace.setup.strip()),
+            setup=bool(self.prepared.setup),
             verify=bool(self.config.worker.verify.strip()),
         )
 
@@ -203,8 +217,8 @@ async def _look(
         tools=tools,
         config=config,
         checks_at=lambda text: configured(text).checks,
-        gate_at=lambda gate: lambda text: _gate(gate, configured(text), tools),
-        gated=await _gated(config, repository, tip, tools),
+        gate_at=lambda gate: lambda text: commands_at(gate, configured(text), tools),
+        hooked=await find_hooks(config, repository, tip, tools),
         environ=environ,
         checks_fitting=await asyncio.to_thread(checks_that_fit),
         sandbox=sandbox,
@@ -236,28 +250,6 @@ def _require_gateway(config: Config) -> None:
                 f"worker.env passes {name} on to workers, and gateway.keys keeps it from them.",
                 f"Take {name} out of worker.env: workers reach the provider through the gateway.",
             )
-
-
-def _gate(gate: str, config: Config, tools: Tools) -> Mapping[str, str]:
-    """What a gate runs. What is to land has checks before any gate: without one it has none."""
-    named = commands_of(gate, config.hooks, tools.git)
-    if gate != "pre_land":
-        return named
-    return {**config.checks, **named} if config.checks else {}
-
-
-async def _gated(
-    config: Config, repository: JjRepository, tip: CommitId, tools: Tools
-) -> frozenset[str]:
-    """The hooks that the target, as it stands, has anything for."""
-    hooks = [hook for hook in (*GATES, *happenings.NAMES) if hook != "pre_land"]
-    files = [file for hook in hooks for file in files_of(hook)]
-    absent = set(files) - await jj.files_at(repository, tip, files)
-    return frozenset(
-        hook
-        for hook in hooks
-        if any(name not in absent for name in commands_of(hook, config.hooks, tools.git))
-    )
 
 
 def _require_home_outside(home: Home, repository: JjRepository) -> None:

@@ -14,7 +14,7 @@ from oya_vcs.adapters.jj import JjOperations, JjRepository, open_repository
 from oya_vcs.adapters.local.checkout import Checkouts
 from oya_vcs.adapters.process import ReaperRunner
 from oya_vcs.adapters.reaper.quiet import Hidden
-from oya_vcs.bootstrap.edges import forge_of, setup_of, spaces_of, workers_of
+from oya_vcs.bootstrap.edges import farewell_of, forge_of, setup_of, spaces_of, workers_of
 from oya_vcs.bootstrap.gates import checkouts_of, gates_of, observe
 from oya_vcs.bootstrap.github_settings import remote_name
 from oya_vcs.bootstrap.insisting import insist
@@ -90,7 +90,7 @@ class Workshop:
             target=plan.config.repo.target,
             policy=plan.policy,
             performers=(
-                spaces,
+                farewell_of(plan, self.runner, spaces),
                 setup_of(plan, self.runner),
                 workers_of(plan, self.runner, self.entrance),
                 await forge_of(plan, repository, self.runner, hub, gates),
@@ -102,7 +102,7 @@ class Workshop:
             lands_here=not remote_name(plan.config),
             look=gates.look,
             observe=partial(observe, plan, repository, self.runner, beside),
-            observed=plan.gated.intersection(NAMES),
+            observed=plan.hooked.gated.intersection(NAMES),
         )
 
     def _apart(self, plan: Plan, repository: JjRepository, kind: str) -> Checkouts:

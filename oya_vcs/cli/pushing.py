@@ -93,7 +93,7 @@ def _without(arguments: argparse.Namespace, output: Output, error: NoDaemon) -> 
     config_file = Path(arguments.config).absolute() if arguments.config else None
     home, folder = home_of(arguments), folder_of(arguments)
     plan = asyncio.run(find_plan(home, folder, config_file=config_file, flags={}, working=False))
-    if GATE not in plan.gated:
+    if GATE not in plan.hooked.gated:
         return ExitCode.DONE
     if plan.config.hooks.without_daemon == "open":
         output.say(f"{error.message} The gate {GATE} was not run; [hooks] lets that pass.")

@@ -135,11 +135,11 @@ class TrackerConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HooksConfig:
     """`[hooks]`: shell commands. Gates (`pre_push`, `pre_enqueue`, `pre_land`) run in a clean
-    checkout of the exact commit and block it; the `post_` ones are told afterwards, and nobody
-    waits for them. `pre_commit` says what is done with the
-    repository's .pre-commit-config.yaml where the program is missing: nothing, ever ("off"),
-    go on ("open"), or block ("closed"); `without_daemon` what a push is where nobody runs the gate.
-    """
+    checkout of the exact commit and block it; those that observe (`post_`) are told afterwards, and
+    nobody waits for them; `post_create` and `pre_remove` run in workspaces. `pre_commit` says what
+    is done with the repository's .pre-commit-config.yaml where the program is missing: nothing,
+    ever ("off"), go on ("open"), or block ("closed"); `without_daemon` what a push is where nobody
+    runs the gate."""
 
     pre_push: str = ""
     pre_enqueue: str = ""
@@ -148,6 +148,8 @@ class HooksConfig:
     post_land: str = ""
     post_fail: str = ""
     post_op: str = ""
+    post_create: str = ""
+    pre_remove: str = ""
     pre_commit: str = field(default="off", metadata=one_of("off", "open", "closed"))
     without_daemon: str = field(default="closed", metadata=one_of("closed", "open"))
     wall_ms_max: int = field(default=600_000, metadata=between(1))

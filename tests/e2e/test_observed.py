@@ -18,6 +18,8 @@ OYA_TOML = """\
 test = "true"
 [hooks]
 post_land = 'printf "%s\\n" "$OYA_EVENT" >> $HOME/told; ls > $HOME/there; exit 3'
+post_create = 'echo "created $OYA_BEAD_ID in $(basename $PWD)" >> $HOME/spaces'
+pre_remove = 'echo "removed $OYA_BEAD_ID in $(basename $PWD)" >> $HOME/spaces'
 """
 POST_OP = """\
 printf '%s\\n' "$OYA_EVENT" >> $HOME/told
@@ -87,3 +89,16 @@ def test_hooks_hear_of_operations_and_landings_and_never_of_themselves(project: 
     assert landed["title"] == "Mine"
     until(lambda: "post_land" in (project.home / "logs" / "daemon.log").read_text())
     assert "oya.toml" in (project.folder / "there").read_text()
+
+
+def test_workspaces_have_hooks_of_their_own(new_project: NewProject) -> None:
+    """After one was made, and before it goes: in that very workspace, each once."""
+    project = new_project(files=1)
+    (project.root / "oya.toml").write_text(OYA_TOML)
+    project.commit_all("Hooks")
+    ran = project.run(project.beads({"id": "one", "title": "Do one"}), "honest")
+    assert ran.code == 0, ran.err
+    lines = (project.folder / "spaces").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["created", "removed"]
+    assert len({line.split(" ", 1)[1] for line in lines}) == 1
+    assert lines[0].startswith("created one in one-")

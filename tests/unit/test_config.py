@@ -119,6 +119,8 @@ post_enqueue = "say queued"
 post_land = "say landed"
 post_fail = "say failed"
 post_op = "say moved"
+post_create = "make deps"
+pre_remove = "make down"
 pre_commit = "closed"
 without_daemon = "open"
 wall_ms_max = 8
@@ -155,6 +157,8 @@ EVERY_HOOKS_KEY = {
     "post_land": "say landed",
     "post_fail": "say failed",
     "post_op": "say moved",
+    "post_create": "make deps",
+    "pre_remove": "make down",
     "pre_commit": "closed",
     "without_daemon": "open",
     "wall_ms_max": 8,

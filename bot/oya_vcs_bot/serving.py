@@ -50,7 +50,9 @@ def listening(address: str) -> socket.socket:
     where the address is taken, or none of this machine's."""
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family)
+    # TCP is named: only where asyncio knows it for TCP it turns off Nagle's algorithm, by which
+    # what is written in pieces, as every stream is, waits 40 ms for an acknowledgement.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host.strip("[]"), int(port)))

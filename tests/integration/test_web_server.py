@@ -125,3 +125,22 @@ def test_an_address_that_cannot_be_served_is_said(address: str) -> None:
             listening(address)
     assert address in raised.value.message
     assert "web.listen" in raised.value.hint
+
+
+async def test_what_is_written_in_pieces_does_not_wait() -> None:
+    """Connections have Nagle's algorithm off: with it each small piece of a stream, and the end of
+    most answers, waits 40 ms for an acknowledgement."""
+    off = asyncio.get_running_loop().create_future()
+
+    class Seeing(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            sock = transport.get_extra_info("socket")
+            off.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    loop = asyncio.get_running_loop()
+    sock = listening("127.0.0.1:0")
+    async with await loop.create_server(Seeing, sock=sock) as server:
+        _, writer = await asyncio.open_connection(*sock.getsockname())
+        assert await asyncio.wait_for(off, 30) == 1
+        writer.close()
+        server.close()

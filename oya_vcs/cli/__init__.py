@@ -24,6 +24,7 @@ _COMMANDS = {
     "run": "run:run",
     "up": "daemon:up",
     "down": "daemon:down",
+    "ui": "ui:ui",
     "bead": "beads:bead",
     "queue": "queue:queue",
     "journal": "journal:journal",

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,16 @@ def up(arguments: argparse.Namespace, output: Output) -> ExitCode:
             hint=f"{home.logs / 'daemon.log'} may say more.",
         )
     data = understood(home, line)
+    data["page"] = _link(home)
     output.answer("up", data, _up_text(home, data))
     return ExitCode.DONE
+
+
+def _link(home: Home) -> str:
+    """A link to the page; empty where nothing is served, or the daemon has ended since."""
+    with suppress(OyaError):
+        return str(ask(home, "web.link")["link"])
+    return ""
 
 
 def _up_text(home: Home, data: Mapping[str, Any]) -> str:
@@ -76,6 +85,8 @@ def _up_text(home: Home, data: Mapping[str, Any]) -> str:
     lines += repository_lines(data["repos"])
     if not data["repos"]:
         lines.append("No repository is registered yet: `oya-vcs init REPO` does that.")
+    if data.get("page"):
+        lines.append(f"The page, for one browser and ten minutes: {data['page']}")
     return "\n".join(lines)
 
 

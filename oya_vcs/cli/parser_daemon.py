@@ -9,7 +9,7 @@ from oya_vcs.cli.grammar import Commands, add
 
 
 def daemon(commands: Commands) -> None:
-    """`up` and `down`."""
+    """`up`, `down` and `ui`."""
     up = add(commands, "up", "start the daemon that works on every registered repository", _UP)
     how = up.add_mutually_exclusive_group()
     how.add_argument("--foreground", action="store_true", help="stay, until Ctrl-C or `down`")
@@ -22,8 +22,15 @@ def daemon(commands: Commands) -> None:
     )
     up.add_argument("--handshake", type=int, help=argparse.SUPPRESS)
     add(commands, "down", "end the daemon", "Stops its workers, and returns when it has gone.")
+    ui = add(commands, "ui", "open the running daemon's page in a window", _UI)
+    where = ui.add_mutually_exclusive_group()
+    where.add_argument("--browser", action="store_true", help="as a tab of your browser")
+    where.add_argument("--link", action="store_true", help="open nothing, only print the link")
 
 
+_UI = """\
+The link that is printed lets one browser act, once, within ten minutes; without it the page
+only shows. Exit code 6 where no daemon runs."""
 _UP = """\
 Returns when it answers, and says what it works on; exit code 5 where one is up already. What
 is registered (`oya-vcs init REPO`) or handed in (`oya-vcs bead import FILE --repo REPO`) while

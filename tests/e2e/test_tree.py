@@ -134,7 +134,7 @@ def test_the_tree_is_shown_while_a_daemon_runs(new_project: NewProject) -> None:
     assert isinstance(tiers, list)
     assert [tier["name"] for tier in tiers] == ["record", "control", "edges"]
     edges = [one["name"] for one in tiers[2]["children"]]
-    assert edges == ["socket", "upkeep", "sweep", "hooks", "watcher", "web", "RunWorker a"]
+    assert edges == ["socket", "upkeep", "sweep", "hooks", "watcher", "web", "page", "RunWorker a"]
 
 
 def test_an_end_that_hangs_is_ended(new_project: NewProject) -> None:

@@ -1,4 +1,5 @@
-"""Runs under the reaper beside bare processes: how long until the first output, and a hundred.
+"""Runs under the reaper beside bare processes: how long until the first output, and a hundred; and
+how long a hook takes that people wait for.
 
 Both do the same work: a small program that says one line and ends. Ours has its folder, its
 orders, two records on disk and a log without secrets besides. Knows no bead and no journal.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,8 @@ ALONE = 20
 AT_ONCE = 100
 """Workers at once (F3)."""
 LOOK_S = 0.0005
+HOOK = ("-m", "oya_vcs", "hook", "pre-push")
+NOTHING = ("-c", "pass")
 
 
 class Pool:
@@ -81,16 +85,21 @@ async def _measure(folder: Path, rounds: int) -> list[Figure]:
     ours = Pool(place)
     first: list[tuple[float, float]] = []
     many: list[tuple[float, float]] = []
+    hooks: list[tuple[float, float]] = []
     with watched_by_descriptor():
         for _ in range(rounds):
             first += [(await ours.first_beat(), await _bare(1)) for _ in range(ALONE)]
             many.append((await ours.many(), await _bare(AT_ONCE)))
+            hooks += [(await _started(*HOOK), await _started(*NOTHING)) for _ in range(ALONE)]
     return [
         _figure("first-beat", "from an order to its first output; baseline: a bare process", first),
         _figure(
             "hundred-workers",
             f"{AT_ONCE} workers at once, until all have ended; baseline: bare processes",
             many,
+        ),
+        _figure(
+            "hook-start", "git's hook of ours, of a push of nothing; baseline: a bare Python", hooks
         ),
     ]
 
@@ -111,6 +120,14 @@ async def _bare(count: int) -> float:
     begin = stopwatch()
     env = {"PATH": os.defpath}
     await asyncio.gather(*(run_program(ARGV, env=env) for _ in range(count)))
+    return stopwatch() - begin
+
+
+async def _started(*words: str) -> float:
+    """Seconds for one Python, from its start to its end."""
+    env = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
+    begin = stopwatch()
+    await run_program((sys.executable, "-P", *words), env=env)
     return stopwatch() - begin
 
 

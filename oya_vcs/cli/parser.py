@@ -345,7 +345,7 @@ def _bench(commands: Commands) -> None:
         "run: no-op beads against the bare jj, git and process calls, and steps of the engine.\n"
         "load: many beads at once while a user works, phase by phase, and against bare calls.\n"
         "queue: plan and candidate of a change against bare git; plans of a long queue.\n"
-        "pool: runs under the reaper against bare processes.\n"
+        "pool: runs under the reaper against bare processes, and the start of a hook.\n"
         "journal: appends, workflows, replay, restart, checkpoints and look-ups against plain"
         " SQLite loops.\n"
         "core: graphs and queues of beads against bare counters, networkx and heaps.\n"

@@ -50,7 +50,7 @@ OF_WATCH = ["operation-seen", "operation-burst", "watch-idle"]
 """The figures of `bench watch`."""
 OF_LOAD = ["load-bead", "load-claimed"]
 """The figures of `bench load` that are judged."""
-OF_POOL = ["first-beat", "hundred-workers"]
+OF_POOL = ["first-beat", "hundred-workers", "hook-start"]
 """The figures of `bench pool`."""
 GATE = Path(__file__).resolve().parents[2] / "docs" / "bench-gate.json"
 

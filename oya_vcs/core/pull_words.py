@@ -10,7 +10,7 @@ from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
 from oya_vcs.core.explain import explain
 from oya_vcs.core.ids import BeadId, ChangeId, CommitId
-from oya_vcs.core.merge import Stage
+from oya_vcs.core.merge import Change, MergeQueue, Stage
 from oya_vcs.core.merge.lifecycle import OVER
 from oya_vcs.core.pull_request import Pull
 from oya_vcs.core.pulls import Field, PullState, Reply, TellStatus
@@ -126,6 +126,8 @@ def where(world: World, pull: Pull, bead: Bead) -> tuple[str, str]:
     """Where a pull request stands: one word, and a sentence."""
     change = None if bead.change is None else world.changes[bead.change]
     if bead.state is State.LANDED:
+        if change is not None and change.reason is Reason.ALREADY_LANDED:
+            return "landed", f"The target held it already at {bead.landed}."
         return "landed", f"Landed on {world.repos[bead.repo].target} as {bead.landed}."
     if bead.state is State.CANCELLED:
         return "cancelled", first_line(bead.detail)
@@ -142,5 +144,16 @@ def where(world: World, pull: Pull, bead: Bead) -> tuple[str, str]:
     queue = world.repos[change.repo].queue
     if change.id in queue.unapproved:
         return "waiting", f"Waits for an approval{since(change)}."
-    testing = change.candidate is not None and queue.in_flight(change.id)
-    return "testing" if testing else "queued", waits_for(world, change)
+    return _in_queue(queue, change), waits_for(world, change)
+
+
+def _in_queue(queue: MergeQueue, change: Change) -> str:
+    """The word for a change that nobody holds. Each kind of wait has its own, for a status is told
+    anew where its word is another one."""
+    if queue.paused and change.stage is not Stage.MERGING:
+        return "paused"
+    if change.id in queue.held:
+        return "stuck"
+    if change.id in queue.aside:
+        return "aside"
+    return "testing" if change.candidate and queue.in_flight(change.id) else "queued"

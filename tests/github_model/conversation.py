@@ -99,13 +99,14 @@ class Person:
         body: str = "",
         draft: bool = False,
         fork: bool = False,
+        on: str | None = None,
     ) -> Pull:
-        """Open a pull request with these files changed on top of `base`."""
+        """Open a pull request with these files changed on top of `base`, or of the commit `on`."""
         repo = self.hub.repo
         where = await self.forks() if fork else repo
         title = title or f"Change {', '.join(files)}"
         branch = branch or f"change-{max(repo.pulls, default=0) + 1}"
-        on = await repo.bare.ref(f"{HEADS}{base}")
+        on = on or await repo.bare.ref(f"{HEADS}{base}")
         if fork:
             await where.bare.run("fetch", "-q", str(repo.bare.path), f"+{HEADS}*:refs/upstream/*")
         sha = await self.commits(files, on=on, message=title, repo=where)

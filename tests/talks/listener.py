@@ -79,6 +79,13 @@ class Clone:
         """Have here what is there."""
         await self._jj("-R", str(self.root), "--ignore-working-copy", "git", "fetch")
 
+    async def takes(self, branch: str) -> None:
+        """Do without what the branch here has and GitHub's has not: the way out that is named."""
+        at = ("-R", str(self.root))
+        await self._jj(*at, "git", "fetch", "--remote", "origin")
+        back = ("-r", f"{branch}@origin", "--allow-backwards")
+        await self._jj(*at, "bookmark", "set", branch, *back)
+
     async def _jj(self, *args: str) -> None:
         process = await asyncio.create_subprocess_exec(
             *(str(self.tools.jj), "--quiet", "--no-pager", *args),

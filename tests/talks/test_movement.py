@@ -200,3 +200,44 @@ async def test_what_is_closed_and_opened_again_has_to_be_approved_again(
         oya.later()
         hub.bob.comments(pull, "@oya r+")
         await oya.until(lambda: pull.merged)
+
+
+@pytest.mark.chaos
+async def test_a_target_that_is_set_back_gets_nothing_back_from_us(oya: Listener, hub: Hub) -> None:
+    """What somebody took out of it while the next one was tested is not brought back by that: the
+    queue waits, and says why and what to do."""
+    async with oya.listens():
+        first = await hub.target()
+        taken = await hub.alice.opens({"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(taken, "@oya r+")
+        await oya.until(lambda: "landed" in oya.status(taken))
+        hub.ci.way = Ci.HELD
+        pull = await hub.alice.opens({"b.txt": "B"}, on=first)
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(hub.ci.waiting)
+        await hub.ann.moves("main", first, force=True)
+        hub.ci.way = Ci.GREEN
+        await oya.passes_all()
+        await oya.until(lambda: "paused" in oya.status(pull) and "backwards" in oya.status(pull))
+        assert set(await hub.files()) == {"README"}
+    await oya.clone.takes("main")
+    async with oya.listens():
+        await oya.until(lambda: pull.merged)
+        assert set(await hub.files()) == {"README", "b.txt"}
+
+
+@pytest.mark.chaos
+async def test_what_the_target_holds_already_is_neither_hung_nor_failed(
+    oya: Listener, hub: Hub
+) -> None:
+    """Somebody pushed the same: it counts as landed where that is, once its checks have passed."""
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        there = await hub.ann.pushes_to("main", {"a.txt": "A"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: "landed" in oya.status(pull))
+        assert "held it already" in oya.status(pull)
+        assert await hub.target() == there

@@ -126,3 +126,34 @@ async def test_a_beads_pull_request_says_where_it_comes_from_and_goes_back_with_
         oya.later()
         await oya.hears(hub.bob.comments(pull, "@oya rework Write more."), "")
         await oya.until(lambda: getattr(oya.bead("b0"), "attempt", 0) == 2)
+
+
+@pytest.mark.chaos
+async def test_one_commit_of_several_people_names_them(oya: Listener, hub: Hub) -> None:
+    """Who began it is its author, the others are named in its message. Asked for by word."""
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"}, title="Two of us")
+        await hub.bob.pushes(pull, {"b.txt": "B"})
+        oya.later()
+        hub.bob.comments(pull, "@oya squash\n@oya r+")
+        await oya.until(lambda: pull.merged)
+        landed = await hub.repo.bare.commit(await hub.target())
+        assert landed.author.name == "alice"
+        assert "Co-authored-by: bob <bob@github.test>" in landed.message
+        assert landed.message.startswith(f"Land #{pull.number}: Two of us")
+
+
+@pytest.mark.chaos
+async def test_whether_it_merges_is_never_known_and_it_lands(oya: Listener, hub: Hub) -> None:
+    """GitHub's own job may take for ever: the candidate tells."""
+    hub.github.unknown_reads = float("inf")
+    async with oya.listens():
+        pull = await hub.alice.opens({"a.txt": "A"})
+        clash = await hub.alice.opens({"a.txt": "AA"})
+        oya.later()
+        hub.bob.comments(pull, "@oya r+")
+        await oya.until(lambda: pull.merged)
+        oya.later()
+        hub.bob.comments(clash, "@oya r+")
+        await oya.until(lambda: "These files conflict: a.txt." in oya.status(clash))
+        assert not clash.merged

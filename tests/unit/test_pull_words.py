@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from oya_vcs.core import effects as f
+from oya_vcs.core import events as e
+from oya_vcs.core.merge.rules import MergeRules
 from oya_vcs.core.pulls import Level, PullState
 from oya_vcs.core.queue_waits import first_line, waits_for
 from tests.pulling import Hub
@@ -85,6 +88,41 @@ def test_the_queue_says_the_same_and_how_to_approve_it(hub: Hub) -> None:
     assert waits_for(hub.world, change) == f"{why}: `oya-vcs queue approve {change.id}`."
     hub.says("ann", 7, "@oya r+\n@oya hold")
     assert waits_for(hub.world, change) == "Held by ann."
+
+
+def test_a_paused_queue_is_no_line_that_moves(hub: Hub) -> None:
+    """Where the target is gone the status says so, and says something else when it is back."""
+    hub.opens("bob", 8)
+    hub.says("ann", 8, "@oya r+")
+    was, hub.here.outside.target = hub.here.outside.target, None
+    hub.fails("pr-7")
+    told = hub.told(8)
+    assert (told.state, told.sentence) == (
+        "paused",
+        "The merge queue is paused: The target is gone.",
+    )
+    hub.here.outside.target = was
+    hub.hears(e.QueueResumed(repo=hub.repo))
+    assert hub.told(8).state == "testing"
+
+
+def test_what_the_world_refuses_is_told_and_what_waits_for_those_ahead() -> None:
+    """Each is another word than the one before it: nobody goes on reading that it is being
+    built."""
+    rules = MergeRules(window_max=2)
+    hub = Hub(ann=Level.WRITE, bob=Level.READ, rules=rules)
+    hub.opens("bob", 7, adds="same", text="one")
+    hub.opens("bob", 8, adds="same", text="two")
+    hub.says("ann", 7, "@oya r+")
+    hub.says("ann", 8, "@oya r+")
+    assert hub.told(8).state == "aside"
+    assert "does not merge on top of pr-7.1" in hub.told(8).sentence
+    key = next(key for key, one in hub.pending.items() if isinstance(one, f.RunChecks))
+    bead, why = hub.pending[key].bead, "The fork is gone."
+    said = e.EffectFailed(key=key, bead=bead, kind="RunChecks", workspace=None, message=why)
+    hub.carry_out(key, said)
+    hub.settle()
+    assert (hub.told(7).state, why in hub.told(7).sentence) == ("stuck", True)
 
 
 def test_what_a_failed_check_said_is_shown_while_it_is_news(hub: Hub) -> None:

@@ -96,7 +96,8 @@ agents: setup
 	    echo 'error: the pinned opencode is for Linux on x64.'; \
 	    echo 'hint: name another one: make agents OYA_OPENCODE=/path/to/opencode'; exit 2; } >&2; \
 	fi; \
-	OYA_OPENCODE="$$opencode" $(PY) -m pytest $(PYTEST_ARGS) tests/integration/test_opencode_real.py
+	OYA_OPENCODE="$$opencode" $(PY) -m pytest $(PYTEST_ARGS) tests/integration/test_opencode_real.py \
+	  tests/integration/test_opencode_spoken.py
 
 dist: setup
 	@rm -rf dist

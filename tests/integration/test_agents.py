@@ -124,6 +124,7 @@ async def test_an_honest_agent(desk: Desk) -> None:
         assert part in asked
     assert "OYA_HEARTBEAT" not in asked
     assert "status 0" not in asked
+    assert "Whatever you ask leave for is refused" in asked
     log = desk.log()
     for line in ("plan: [x] write", "tool: Write bead-1.txt (completed)", "agent: I wrote it."):
         assert line in log.splitlines()
@@ -184,6 +185,9 @@ async def test_leave_is_given_as_configured(desk: Desk, permissions: tuple[str, 
     assert ("allowed: run make" in log) is (permissions == ("all",))
     assert "refused: edit the neighbour" in log
     assert desk.files() == ({"bead-1.txt"} if permissions else set())
+    if permissions:
+        asked = (desk.workspace / "bead-1.txt").read_text()
+        assert ("of these kinds: edit. Others are refused" in asked) is (permissions == ("edit",))
 
 
 async def test_a_session_is_taken_up_again(desk: Desk) -> None:

@@ -23,6 +23,14 @@ PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TMPDIR", 
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How a worker is spoken to that is no program by itself: `leave` is a sentence on what it may
+    do when it asks (empty: it does not ask)."""
+
+    leave: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Brief:
     """The files a worker is given, in a folder of its run."""
 
@@ -53,13 +61,12 @@ class Brief:
         """A home for the worker alone, where it gets one; gone with the run."""
         return self.folder / "home"
 
-    def write(self, effect: RunWorker, lease_ms: int, *, talks: bool = False) -> None:
-        """Write all four; `talks` says that the worker is spoken to, and no program by itself.
-        Raises WorldFailed (retryable) where the disk refuses."""
+    def write(self, effect: RunWorker, lease_ms: int, manner: Manner | None = None) -> None:
+        """Write all four. Raises WorldFailed (retryable) where the disk refuses."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.bead.write_text(bead_json(effect.spec), encoding="utf-8")
-            self.prompt.write_text(prompt(effect, lease_ms, talks=talks), encoding="utf-8")
+            self.prompt.write_text(prompt(effect, lease_ms, manner), encoding="utf-8")
             self.feedback.write_text(effect.feedback, encoding="utf-8")
             self.heartbeat.touch()
         except OSError as error:
@@ -121,7 +128,7 @@ def bead_json(spec: BeadSpec) -> str:
     return json.dumps(bead, ensure_ascii=False, indent=2) + "\n"
 
 
-def prompt(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
+def prompt(work: RunWorker, lease_ms: int, manner: Manner | None = None) -> str:
     """What is asked of the worker, in words; a section without content is left out."""
     spec = work.spec
     files = "\n".join(f"- {file}" for file in spec.files)
@@ -130,15 +137,16 @@ def prompt(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
         ("It is finished when", spec.acceptance),
         ("Files", f"Change these and no others:\n\n{files}" if files else ""),
         ("Why it came back", work.feedback),
-        ("Rules", rules(work, 0 if talks else lease_ms, talks=talks)),
+        ("Rules", rules(work, lease_ms, manner)),
     )
     text = [f"# {spec.title}"]
     text += [f"## {name}\n\n{body.strip()}" for name, body in sections if body.strip()]
     return "\n\n".join(text) + "\n"
 
 
-def rules(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
-    """What every worker has to keep to; of one that is spoken to nobody sees the exit status."""
+def rules(work: RunWorker, lease_ms: int, manner: Manner | None = None) -> str:
+    """What every worker has to keep to; of one that is spoken to nobody sees the exit status, and
+    its words are its beats."""
     lines = [
         f"You work on bead {work.bead}, attempt {work.attempt}.",
         f"The folder {work.path} is a copy of the repository for you alone.",
@@ -147,8 +155,9 @@ def rules(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
         "Do not run jj. Do not commit, branch, fetch or push with git.",
         "Do not leave processes running: they are stopped when you end.",
     ]
-    if talks:
+    if manner is not None:
         lines.append("Nobody can answer questions. Decide by yourself, and end when you are done.")
+        lines += [manner.leave] if manner.leave else []
     else:
         lines.append(
             "Exit with status 0 when you have finished, with 75 to be started again later."
@@ -156,7 +165,7 @@ def rules(work: RunWorker, lease_ms: int, *, talks: bool = False) -> str:
         lines.append("Any other status means that this attempt failed.")
     if not work.spec.allow_empty:
         lines.append("An attempt that changes no file has failed.")
-    if lease_ms:
+    if lease_ms and manner is None:
         lines.append(
             "Write to standard output, or touch the file named by OYA_HEARTBEAT, at least every"
             f" {lease_ms / 1000:g} seconds; who is silent for longer is stopped."

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from oya_vcs.adapters.agents import opencode
 from oya_vcs.adapters.agents.brief import Brief, environment
-from oya_vcs.adapters.agents.escorting import Told, escorted, told, tongue_of
+from oya_vcs.adapters.agents.escorting import Told, escorted, manner_of, told, tongue_of
 from oya_vcs.adapters.agents.granting import Nothing
 from oya_vcs.adapters.agents.presets import PRESETS, command_of, filled
 from oya_vcs.config import OpencodeConfig, WorkerConfig
@@ -154,7 +154,7 @@ class CommandWorkers:
         """The order, with all that it needs on disk. Raises WorldFailed (retryable)."""
         settings, brief = self._settings, self._brief(key)
         tongue = self._tongue(work)
-        brief.write(work, settings.lease_ms, talks=bool(tongue))
+        brief.write(work, settings.lease_ms, manner_of(settings, tongue))
         try:
             if tongue:
                 argv = filled(argv, brief.prompt, work.spec.files)

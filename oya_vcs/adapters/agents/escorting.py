@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from oya_vcs.adapters.agents import opencode
-from oya_vcs.adapters.agents.brief import Brief
+from oya_vcs.adapters.agents.brief import Brief, Manner
 from oya_vcs.config import OpencodeConfig, WorkerConfig
 from oya_vcs.core.effects import RunWorker
 from oya_vcs.core.events import Reason
@@ -46,6 +46,21 @@ def tongue_of(settings: WorkerConfig, *, own: bool) -> str:
     if settings.kind == "opencode":
         return opencode.TONGUE
     return "" if own else settings.preset
+
+
+def manner_of(settings: WorkerConfig, tongue: str) -> Manner | None:
+    """How the worker is spoken to; None for a program that is not. One that will be refused a tool
+    is told before it asks: some end their turn at a refusal, and say that they are done."""
+    if not tongue:
+        return None
+    if tongue != "acp" or "all" in settings.permissions:
+        return Manner()
+    if not settings.permissions:
+        return Manner("Whatever you ask leave for is refused: do what you can without asking.")
+    kinds = ", ".join(settings.permissions)
+    return Manner(
+        f"You get leave for tools of these kinds: {kinds}. Others are refused: do without."
+    )
 
 
 def escorted(

@@ -106,7 +106,7 @@ class Plan:
         """What the core may see of the configuration."""
         return Policy(
             repo=self.repo,
-            slots=self.config.worker.slots if self.config.worker.command else 0,
+            slots=self.config.worker.slots if command_of(self.config.worker) else 0,
             attempts_max=self.config.worker.attempts_max,
             backoff_ms=self.config.worker.backoff_ms,
             rules=Rules(

@@ -83,3 +83,24 @@ def test_what_an_agent_left_is_judged_by_us(new_project: NewProject) -> None:
     assert "files that the bead does not name: out.txt" in again["feedback"]
     assert again["session"] == "s-1"
     project.assert_no_leaks()
+
+
+def test_a_preset_is_all_that_has_to_be_said(new_project: NewProject) -> None:
+    """No command: a program of that name on PATH is found, is given its task in its own way, and is
+    read as it speaks; what is not on PATH is an error before any bead begins."""
+    project = new_project()
+    configured(project, 'preset = "codex"')
+    refused = project.oya("run", str(project.beads({"id": "it"})), "--repo", str(project.root))
+    assert refused.code == 2
+    assert "The worker's program codex is not on PATH" in refused.err
+    programs = project.folder / "programs"
+    programs.mkdir()
+    codex = programs / "codex"
+    codex.write_text(f'#!/bin/sh\nexec "{AGENTS / "cli.py"}" codex honest "$@"\n')
+    codex.chmod(0o755)
+    path = f"{programs}:{project.environ['PATH']}"
+    [bead] = run(project, {"id": "it", "title": "Do it"}, PATH=path).values()
+    assert bead["state"] == "landed"
+    assert "# Do it" in project.git("show", "refs/heads/main:it.txt")
+    assert "used: 100 tokens read, 20 written" in project.oya("bead", "show", "it").out
+    project.assert_no_leaks()

@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-JOBS ?= 2
+# One more than the processors of a small machine: many tests wait for programs of theirs.
+JOBS ?= 3
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -17,7 +18,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 help:
 	@echo 'make setup   a .venv with everything pinned, and jj and git where the system lacks them'
 	@echo 'make demo    the main job on a generated repository: agents work, results land'
-	@echo 'make test    setup, then the tests (PYTEST_ARGS="-k name", JOBS=2)'
+	@echo 'make test    setup, then the tests (PYTEST_ARGS="-k name", JOBS=3)'
 	@echo 'make lint    setup, then ruff (rules and format), mypy and the layers'
 	@echo 'make check   lint, then test'
 	@echo 'make bench   setup, then the benchmarks'

@@ -17,6 +17,7 @@ from tests.conftest import NewProject
 from tests.shires import shire_at
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(600)
 async def test_several_repositories_on_github_are_worked_on_beside_a_local_one(
     new_project: NewProject, tmp_path: Path

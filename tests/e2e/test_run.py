@@ -10,7 +10,10 @@ from tests.conftest import NewProject
 from tests.projects import assert_order, plan_beads
 
 
-@pytest.mark.parametrize("colocate", [True, False], ids=["colocated", "plain"])
+PLAIN = pytest.param(False, id="plain", marks=pytest.mark.chaos)
+
+
+@pytest.mark.parametrize("colocate", [pytest.param(True, id="colocated"), PLAIN])
 def test_thirty_beads_of_a_four_stream_plan_land_in_order(
     new_project: NewProject, *, colocate: bool
 ) -> None:

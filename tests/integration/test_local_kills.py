@@ -26,7 +26,7 @@ from tests.integration.remotes import origin_of
 CALLS = {False: 43, True: 68}
 """About how many calls of git, jj and the remote carry a stack of two changes from the first build
 to the last landing, without a remote and with one."""
-KILLS = 14
+KILLS = 8
 """A kind of repository and target; the seeds fix the moments."""
 WAIT_S = 60
 

@@ -9,7 +9,6 @@ import pytest
 from tests.conftest import NewProject
 from tests.projects import assert_order, plan_beads
 
-
 PLAIN = pytest.param(False, id="plain", marks=pytest.mark.chaos)
 
 

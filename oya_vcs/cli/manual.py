@@ -36,6 +36,7 @@ def page(root: Command) -> str:
     """The whole page."""
     lines = [
         f'.TH OYA\\-VCS 1 "" "oya\\-vcs {roff(__version__)}"',
+        *(".ad l", ".nh"),
         *(".SH NAME", r"oya\-vcs \- many coding agents on one jj repository"),
         *(".SH SYNOPSIS", rf"\fBoya\-vcs\fR {roff(root.usage.partition(' ')[2])}"),
         *(".SH DESCRIPTION", *_paragraphs(ABOUT)),
@@ -80,7 +81,7 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
 def _paragraphs(text: str) -> Iterator[str]:
     """Paragraphs; lines that are laid out, as examples are, stay as they are."""
     for paragraph in re.split(r"\n\s*\n", text.strip()):
-        laid_out = re.search(r"\S {2,}\S", paragraph) is not None
+        laid_out = re.search(r"\S {2,}\S|\n\w+: ", paragraph) is not None
         yield from (".PP", *([".nf"] if laid_out else []))
         yield from map(roff, paragraph.splitlines())
         if laid_out:
@@ -88,7 +89,8 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def roff(text: str) -> str:
-    """Text that means nothing but itself, in ASCII."""
+    """Text that means nothing but itself, in ASCII; a list of choices may break at its commas."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga")
+    escaped = re.sub(r",(?=\S)", r",\\:", escaped)
     escaped = re.sub(r"[^\x00-\x7f]", lambda found: f"\\[u{ord(found[0]):04X}]", escaped)
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped

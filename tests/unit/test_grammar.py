@@ -46,7 +46,9 @@ def test_what_was_promised_is_there(command: str) -> None:
 
 def test_every_command_leads_to_its_module() -> None:
     """And to nothing that the grammar does not know."""
-    assert {one.path[0] for one in words_of(build()).verbs} == set(_COMMANDS)
+    assert {one.path[0] for one in words_of(build()).verbs} == {
+        name.split()[0] for name in _COMMANDS
+    }
 
 
 def test_what_is_not_in_the_grammar_is_refused_with_the_way_to_the_help() -> None:

@@ -85,25 +85,23 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
     """`systemd-analyze verify` reads every line, and finds the program."""
     made = service(tmp_path)
     write(made)
-    ran = subprocess.run(
-        ["systemd-analyze", "--user", "--man=no", "verify", str(made.path)],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    ours = [line for line in ran.stderr.splitlines() if made.path.name in line]
-    assert ours == []
     broken = made.path.with_name("broken.service")
     broken.write_text(made.text.replace("Type=notify", "Type=nonsense"))
-    again = subprocess.run(
-        ["systemd-analyze", "--user", "--man=no", "verify", str(broken)],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+    if not complaints(broken, tmp_path):
+        pytest.skip("systemd-analyze can verify nothing here")
+    assert complaints(made.path, tmp_path) == []
+
+
+def complaints(unit: Path, folder: Path) -> list[str]:
+    """What systemd says of a unit of the user whose home is the folder."""
+    ran = subprocess.run(
+        ["systemd-analyze", "--user", "--man=no", "verify", str(unit)],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "broken.service" in again.stderr, "systemd-analyze says nothing here"
+    return [line for line in ran.stderr.splitlines() if unit.name in line]
 
 
 def test_launchd_reads_the_same(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,9 @@ class Served:
         """Put beads on record."""
         await submitted(self.door, REPO, beads)
 
-    @asynccontextmanager
-    async def listening(self, after: int | None = None) -> AsyncIterator[Ear]:
+    def listening(self, after: int | None = None) -> AbstractAsyncContextManager[Ear]:
         """A WebSocket, after an event."""
-        where = self.web.address.replace("http", "ws") + "/api/ws"
-        async with connect(where if after is None else f"{where}?after={after}") as wire:
-            yield Ear(wire)
+        return connected(self.web.address, after)
 
 
 class Ear:
@@ -90,6 +87,14 @@ class Ear:
         """Listen until an event has come."""
         while not self.events or self.events[-1]["seq"] < seq:
             await self.message()
+
+
+@asynccontextmanager
+async def connected(address: str, after: int | None = None) -> AsyncIterator[Ear]:
+    """A WebSocket to whoever serves at "http://host:port"."""
+    where = address.replace("http", "ws") + "/api/ws"
+    async with connect(where if after is None else f"{where}?after={after}") as wire:
+        yield Ear(wire)
 
 
 def seqs(events: Sequence[dict[str, Any]]) -> list[int]:

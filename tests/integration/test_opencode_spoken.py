@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import NewProject
 from tests.integration import test_opencode_real as real
 from tests.integration.test_opencode_real import OPENCODE, calls, folder_of, says
+from tests.integration.test_sandbox import REAL
 from tests.projects import Project
 from tests.provider import KEY, Heard, Provider, Said, served
 
@@ -34,6 +36,8 @@ ASKS = {
 }
 WORKERS = {
     "acp": f'kind = "acp"\ncommand = ["{OPENCODE}", "acp"]\npermissions = ["edit"]\n',
+    "boxed": f'kind = "acp"\ncommand = ["{OPENCODE}", "acp"]\npermissions = ["edit"]\n'
+    f'sandbox = "bwrap"\nreads = ["{Path(OPENCODE or "/").parent}"]\n',
     "command": f'preset = "opencode"\ncommand = ["{OPENCODE}", "run", "--format", "json", '
     '"{prompt}"]\n',
 }
@@ -62,16 +66,16 @@ def configured(project: Project, url: str, kind: str) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(folder.parent),
         "LOCAL_KEY": KEY,
         "OPENCODE_CONFIG_CONTENT": json.dumps(
-            ASKS if kind == "acp" else {**ASKS, "permission": {"edit": "allow", "bash": "ask"}}
+            {**ASKS, "permission": {"edit": "allow", "bash": "ask"}} if kind == "command" else ASKS
         ),
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
     }
 
 
-@pytest.mark.parametrize("kind", WORKERS)
+@pytest.mark.parametrize("kind", ["acp", pytest.param("boxed", marks=REAL), "command"])
 async def test_what_opencode_writes_lands(new_project: NewProject, kind: str) -> None:
     """It writes its file, and is refused a shell, which nobody allowed; its tools are the log;
-    what it used is counted; nothing of it is left."""
+    what it used is counted; nothing of it is left. In the sandbox all of it is the same."""
     project = new_project()
     beads = project.beads({"id": "b1", "title": "Greet", "description": "Write by-opencode.txt."})
     provider = Provider(script)
@@ -83,7 +87,7 @@ async def test_what_opencode_writes_lands(new_project: NewProject, kind: str) ->
     assert ran.code == 0, ran.out + log
     assert project.git("show", "refs/heads/main:by-opencode.txt") == "Hello."
     assert "by-shell.txt" not in project.files()
-    if kind == "acp":
+    if kind != "command":
         assert "refused: touch by-shell.txt: [worker] permissions does not hold 'execute'" in log
         assert "allowed: " in log
     rows = json.loads(project.oya("journal", "tail", "-n", "1000", "--json").out)["data"]

@@ -26,8 +26,8 @@ async def main(boundary: str, kind: str, beads: str, repo: str, worker: str) -> 
         if (at, type(effect).__name__) == (boundary, kind):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    setup = {"workspace.setup": "true"} if kind == "SetUpWorkspace" else {}
-    flags = {**worker_flags(worker, 2), **setup}
+    keys = {"SetUpWorkspace": "workspace.setup", "VerifyResult": "worker.verify"}
+    flags = {**worker_flags(worker, 2), **({keys[kind]: "true"} if kind in keys else {})}
     plan = await find_plan(default_home(), Path(repo), config_file=None, flags=flags)
     await work(plan, read_beads(Path(beads)), Output(json=True), gate)
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.bootstrap.page import Page
 from oya_vcs.bootstrap.web import WebServer
-from oya_vcs.config import Home
+from oya_vcs.config import Home, WebConfig
 from oya_vcs.core import events as e
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.policy import Policy
@@ -121,7 +121,13 @@ async def served(folder: Path, listen: str = "127.0.0.1:0") -> AsyncIterator[Ser
         seq=restored.seq,
     )
     door = Door()
-    page = Page(home, kind="up", listen=listen, repositories={}, hide=lambda _values: None)
+    page = Page(
+        home,
+        kind="up",
+        web=WebConfig(listen=listen, url="https://oya.example.org"),
+        repositories={},
+        hide=lambda _values: None,
+    )
     engine.listen(page)
     web = WebServer(listen, say=lambda _said: None, routes=page.routes)
     running = [

@@ -279,6 +279,7 @@ async def forge_at(
             who=_once(partial(_ourselves, hub)),
             own_app=plan.config.github.app_id if hub.app else 0,
             home_tag=repository.home_tag,
+            page=plan.config.web.url,
         ),
         trials=Trials(
             api=api,

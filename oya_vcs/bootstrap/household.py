@@ -71,7 +71,7 @@ async def open_home(
     user = await asyncio.to_thread(_users, config_file, environ)
     shop = Workshop(home, Hidden(secret_values(environ, user.worker.env)))
     roster = Roster()
-    page = page_of(shop, "up", user.web.listen)
+    page = page_of(shop, "up", user.web)
     web = WebServer(user.web.listen, say=say, routes=page.routes)
     held = AsyncExitStack()
     keeper = Keeper(shop, roster, config_file, web, held, say)

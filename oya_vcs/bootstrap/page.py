@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from oya_vcs.adapters.clock import SystemClock
 from oya_vcs.adapters.jj import JjRepository
 from oya_vcs.bootstrap.house import DaemonHouse
-from oya_vcs.config import Home
+from oya_vcs.config import Home, WebConfig
 from oya_vcs.core.ids import RepoId
 from oya_vcs.core.supervision import Node
 from oya_vcs.errors import WorldFailed
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """Of one daemon, served at `listen`, and made on its loop: a feed of its engines, a child
+    """Of one daemon, served as `web` says, and made on its loop: a feed of its engines, a child
     (`run`), and routes. `repositories` are those that are worked on; `hide` keeps a secret out of
     every log."""
 
@@ -41,13 +41,13 @@ class Page:
         home: Home,
         *,
         kind: str,
-        listen: str,
+        web: WebConfig,
         repositories: Mapping[RepoId, JjRepository],
         hide: Callable[[Sequence[str]], None],
     ) -> None:
         self._home = home
         self._kind = kind
-        self._listen = listen
+        self._web = web
         self._repositories = repositories
         self._hide = hide
         self._sessions: Sessions | None = None
@@ -86,7 +86,8 @@ class Page:
         self._sessions = self._sessions or Sessions(token, SystemClock().now_ms)
         self._live = self._live or Live(house)
         self._loop.call_soon_threadsafe(self._made.set)
-        return [routes(house, self._live, self._sessions, self._listen)]
+        web = self._web
+        return [routes(house, self._live, self._sessions, listen=web.listen, url=web.url)]
 
     def _tree(self) -> Node | None:
         return self.drawn()

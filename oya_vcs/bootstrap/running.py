@@ -31,6 +31,7 @@ from oya_vcs.bootstrap.web import WebServer
 from oya_vcs.config import (
     Home,
     LogsConfig,
+    WebConfig,
 )
 from oya_vcs.core.budget import may_use
 from oya_vcs.core.effects import RunWorker
@@ -94,7 +95,7 @@ async def open_daemon(
     async with AsyncExitStack() as held:
         held.enter_context(taken(shop))
         repository = await shop.repository(plan)
-        page = page_of(shop, "run", plan.config.web.listen)
+        page = page_of(shop, "run", plan.config.web)
         web = WebServer(plan.config.web.listen, say=say, routes=page.routes)
         hub = await _hub(plan, repository, web, say, held)
         gateway = held.enter_context(shop.entered(plan.config.gateway, plan.environ, say))
@@ -119,12 +120,12 @@ async def open_daemon(
             yield Daemon(tree, await tree.door.holder(), plan.repo)
 
 
-def page_of(shop: Workshop, kind: str, listen: str) -> Page:
+def page_of(shop: Workshop, kind: str, web: WebConfig) -> Page:
     """The page of a daemon of this kind."""
     return Page(
         shop.home,
         kind=kind,
-        listen=listen,
+        web=web,
         repositories=shop.repositories,
         hide=shop.hidden.add,
     )

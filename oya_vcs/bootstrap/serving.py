@@ -100,6 +100,7 @@ class Workshop:
             site=spaces,
             operations=JjOperations(repository),
             lands_here=not remote_name(plan.config),
+            by_pulls=hub is not None,
             look=gates.look,
             observe=partial(observe, plan, repository, self.runner, beside),
             observed=plan.hooked.gated.intersection(NAMES),

@@ -95,14 +95,14 @@ def _recorded(
 
     from oya_vcs.bootstrap.plan import find_plan  # noqa: PLC0415 - the same
     from oya_vcs.housekeeping import submit as record  # noqa: PLC0415 - the same
+    from oya_vcs.runtime.submissions import BY_PULLS  # noqa: PLC0415 - the same
 
     config_file = Path(arguments.config).absolute() if arguments.config else None
     home = home_of(arguments)
     plan = asyncio.run(find_plan(home, jj.root, config_file=config_file, flags={}, working=False))
     if plan.config.repo.forge != "local":
         message = f"The changes of {jj.root} are pull requests."
-        hint = "Push the commit (`jj git push -c REVISION`), open one, and say `@oya r+` there."
-        raise ConfigurationInvalid(message, hint)
+        raise ConfigurationInvalid(message, BY_PULLS)
     if not plan.config.checks:
         message = f"Nothing lands on {plan.config.repo.target}: its oya.toml names no [checks]."
         raise ConfigurationInvalid(message, "Name your tests there, and commit it to the target.")

@@ -185,9 +185,13 @@ class LogsConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
     """`[web]`: the address of the page, the API and webhooks; empty: nothing is served. Loopback
-    unless somebody says otherwise. A daemon for a whole home has the one of its user."""
+    unless somebody says otherwise. `url` is how others reach it, through a proxy. A daemon for a
+    whole home has those of its user."""
 
     listen: str = field(default="127.0.0.1:7420", metadata={"rule": address})
+    url: str = field(
+        default="", metadata=like(r"(https?://[\w.-]+(:\d+)?)?", "https://NAME, or empty")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

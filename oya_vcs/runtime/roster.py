@@ -58,6 +58,8 @@ class Served:
     site: Site | None = None
     operations: Operations | None = None
     lands_here: bool = False
+    by_pulls: bool = False
+    """Its changes are pull requests at a forge, and nothing else."""
     look: Look | None = None
     observe: Observe | None = None
     observed: frozenset[str] = frozenset()

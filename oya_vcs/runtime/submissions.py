@@ -85,12 +85,18 @@ def answers(door: Door, roster: Roster) -> dict[str, Answer]:
     }
 
 
+BY_PULLS = "Push the commit (`jj git push -c REVISION`), open one, and say `@oya r+` there."
+"""What is to be done with a commit for a target that takes pull requests."""
+
+
 async def _submitted(door: Door, roster: Roster, fields: Mapping[str, object]) -> object:
     life = await door.holder()
     wanted = submission_of(life.engine.world, fields)
     if (aside := roster.aside.get(wanted.repo)) is not None:
         message = f"The daemon does not work on this repository now: {aside}"
         raise InputInvalid(message, "`oya-vcs status` says so, too. Submit it when that is mended.")
+    if any(one.by_pulls for one in roster if one.repo == wanted.repo):
+        raise InputInvalid("The changes of this repository are pull requests.", BY_PULLS)
     return await door.ask(lambda life: take(life.engine, wanted))
 
 

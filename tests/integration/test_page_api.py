@@ -209,6 +209,18 @@ async def test_other_sites_and_other_names_are_refused(tmp_path: Path) -> None:
         assert answer.status_code == 403
 
 
+async def test_through_a_proxy_reading_takes_a_pass(tmp_path: Path) -> None:
+    """By the name that `[web] url` gives us the page is served, and what it shows is not, unless
+    there is a token; no other name is ours."""
+    async with served(tmp_path / "home") as page:
+        ours = {"Host": "oya.example.org", "Origin": "https://oya.example.org"}
+        assert (await page.client.get("/", headers=ours)).status_code == 200
+        assert (await page.client.get("/api/beads", headers=ours)).status_code == 401
+        assert (await page.client.get("/api/beads", headers=ours | page.token)).status_code == 200
+        theirs = {"Host": "oya.example.com", **page.token}
+        assert (await page.client.get("/", headers=theirs)).status_code == 421
+
+
 async def test_hostile_words_stay_words(tmp_path: Path) -> None:
     """In JSON they are text, the page has no inline script, its policy allows none, and nothing may
     embed it."""

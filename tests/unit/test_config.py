@@ -130,6 +130,7 @@ files_max = 0
 age_ms_max = 1
 [web]
 listen = "[::1]:80"
+url = "https://oya.example.org"
 [github]
 api_url = "http://localhost:8080/api/v3"
 repo = "owner/na.me"
@@ -261,7 +262,7 @@ def test_every_documented_key_is_taken() -> None:
             "setup": "make deps",
             "setup_ms_max": 6,
         },
-        "web": {"listen": "[::1]:80"},
+        "web": {"listen": "[::1]:80", "url": "https://oya.example.org"},
         "github": EVERY_GITHUB_KEY,
         "gateway": asdict(Config().gateway),
         "opencode": EVERY_OPENCODE_KEY,

@@ -44,13 +44,14 @@ HEADERS = (
 
 
 class Guard:
-    """An ASGI middleware. `listen` is where we are served ("host:port")."""
+    """An ASGI middleware. `listen` is where we are served ("host:port"), `url` how others reach us
+    through a proxy (empty: they do not)."""
 
-    def __init__(self, app: ASGIApp, *, listen: str, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, *, listen: str, url: str, sessions: Sessions) -> None:
         self._app = app
         self._sessions = sessions
-        self._name = listen.rpartition(":")[0].lower()
-        self._private = is_loopback(self._name)
+        self._private = is_loopback(name_of(listen))
+        self._public = name_of(url.rpartition("//")[2])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it through, or answer it."""
@@ -67,23 +68,24 @@ class Guard:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._private and not is_loopback(name_of(host)):
+        private = self._private and is_loopback(name_of(host))
+        if self._private and not private and (not host or name_of(host) != self._public):
             return HTTPStatus.MISDIRECTED_REQUEST, f"This is not {host[:100]}."
         if origin is not None and origin.lower() not in {
             f"{kind}://{host.lower()}" for kind in _KINDS
         }:
             return HTTPStatus.FORBIDDEN, "Another site's page may not ask this."
-        if scope["path"] == ENTRY_PATH or self._may(scope, headers):
+        if scope["path"] == ENTRY_PATH or self._may(scope, headers, private=private):
             return None
         return HTTPStatus.UNAUTHORIZED, _HOW
 
-    def _may(self, scope: Scope, headers: Mapping[str, str]) -> bool:
+    def _may(self, scope: Scope, headers: Mapping[str, str], *, private: bool) -> bool:
         if scope["type"] == ScopeType.WEBSOCKET:
             offered = (one.strip() for one in headers.get("sec-websocket-protocol", "").split(","))
             passes = [one.removeprefix(PREFIX) for one in offered if one.startswith(PREFIX)]
-            return self._private or any(self._sessions.lets(one) for one in passes)
+            return private or any(self._sessions.lets(one) for one in passes)
         reads = scope["type"] == ScopeType.HTTP and scope["method"] in {"GET", "HEAD"}
-        if reads and (self._private or not scope["path"].startswith(("/api/", "/metrics"))):
+        if reads and (private or not scope["path"].startswith(("/api/", "/metrics"))):
             return True
         said = headers.get("authorization", "")
         return said[: len(BEARER)].lower() == BEARER and self._sessions.lets(said[len(BEARER) :])

@@ -32,8 +32,9 @@ async def ws(
     await live.serve(socket, after)
 
 
-def routes(house: House, live: Live, sessions: Sessions, listen: str) -> Router:
-    """The page, the API and the figures, for a daemon that is served at `listen`."""
+def routes(house: House, live: Live, sessions: Sessions, *, listen: str, url: str) -> Router:
+    """The page, the API and the figures, for a daemon that is served at `listen`, and to others at
+    `url`."""
 
     def of_house() -> House:
         return house
@@ -56,7 +57,7 @@ def routes(house: House, live: Live, sessions: Sessions, listen: str) -> Router:
             files.file,
             files.icon,
         ],
-        middleware=[DefineMiddleware(Guard, listen=listen, sessions=sessions)],
+        middleware=[DefineMiddleware(Guard, listen=listen, url=url, sessions=sessions)],
         dependencies={
             "house": Provide(of_house, sync_to_thread=False),
             "live": Provide(of_live, sync_to_thread=False),

@@ -29,7 +29,8 @@ SUMMARY_MAX = 60_000
 
 
 class Notices:
-    """Speaks as `who`, in the words of `render`. Only an App (`own_app`) may show a check."""
+    """Speaks as `who`, in the words of `render`. Only an App (`own_app`) may show a check.
+    `page` is where people find ours (empty: nowhere)."""
 
     def __init__(
         self,
@@ -39,12 +40,14 @@ class Notices:
         who: Callable[[], Awaitable[Person]],
         own_app: int,
         home_tag: str,
+        page: str = "",
     ) -> None:
         self._api = api
         self._render = render
         self._who = who
         self._own_app = own_app
         self._home_tag = home_tag
+        self._page = page
 
     async def reply(self, key: Key, effect: Reply) -> Replied:
         """Say it, unless it is said. Raises GithubFailed."""
@@ -62,7 +65,7 @@ class Notices:
     async def tell(self, key: Key, effect: TellStatus) -> StatusTold:
         """Let comment, check and labels say this. Can be repeated. Raises GithubFailed; what the
         repository does not let us do to labels or checks takes nothing from the rest."""
-        text = self._render("status", _fields(effect))
+        text = self._render("status", _fields(effect, self._page))
         name = f"status:{self._home_tag}"
         said = await self._find(effect.number, name)
         if said is None:
@@ -136,7 +139,7 @@ def _marked(name: str, text: str) -> str:
     return f"{mark(name)}\n{text}"
 
 
-def _fields(effect: TellStatus) -> dict[str, object]:
+def _fields(effect: TellStatus, page: str) -> dict[str, object]:
     """What the template of the living comment may name."""
     return {
         "state": effect.state,
@@ -149,7 +152,7 @@ def _fields(effect: TellStatus) -> dict[str, object]:
         "candidate": effect.candidate or "",
         "log": effect.log,
         "checks": (),
-        "page": "",
+        "page": page and f"{page}/#graph/{quote(effect.bead)}",
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from oya_vcs.core.beads import Bead
 from oya_vcs.core.effects import RunWorker
-from oya_vcs.core.policy import Policy
 from oya_vcs.core.texts import clock_text
 from oya_vcs.core.usage import DAY_MS, NOTHING, Budget, Spent, Streak, Usage
 from oya_vcs.core.world import Repo, World
@@ -36,6 +35,8 @@ def day_spent(
     world: World, repo: Repo, budget: Budget, now_ms: int, more: Usage | None = None
 ) -> str:
     """Why the repository may use no more today; `more` is what is used and not on record yet."""
+    if not (budget.day_ms or budget.day_tokens or budget.day_cents):
+        return ""
     more = more or NOTHING
     today = repo.spent if repo.spent.day == now_ms // DAY_MS else Spent()
     until = f"nothing begins before {clock_text((now_ms // DAY_MS + 1) * DAY_MS)}"
@@ -93,6 +94,11 @@ def worked_ms(bead: Bead, now_ms: int) -> int:
     return bead.worked_ms + (max(0, now_ms - bead.began_ms) if bead.began_ms else 0)
 
 
+def left_ms(bead: Bead, budget: Budget) -> int:
+    """How long a worker that begins now may work on the bead; 0 where that has no limit."""
+    return max(1, budget.bead_ms - bead.worked_ms) if budget.bead_ms else 0
+
+
 def summary(bead: Bead, now_ms: int) -> str:
     """What all attempts at the bead used, in words; empty where that is nothing."""
     used, ms = bead.used.plus(bead.using), worked_ms(bead, now_ms)
@@ -106,19 +112,6 @@ def summary(bead: Bead, now_ms: int) -> str:
     if ms:
         parts.append(f"{ms / 60_000:.1f} min of work")
     return ", ".join(parts)
-
-
-def due_ms(world: World, policy: Policy) -> int | None:
-    """When (Unix time) the time of the first running worker's bead is spent; None where that is no
-    limit, or none runs. Those that are told to stop count no more."""
-    repo, limit_ms = world.repos.get(policy.repo), policy.rules.budget.bead_ms
-    if repo is None or not limit_ms:
-        return None
-    stopping = {world.open[key].bead for key in world.stops}
-    running = (world.bead(one) for one in repo.slots.values() if one not in stopping)
-    return min(
-        (one.began_ms + limit_ms - one.worked_ms for one in running if one.began_ms), default=None
-    )
 
 
 def _minutes(ms: int) -> str:

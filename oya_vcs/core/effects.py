@@ -52,7 +52,8 @@ class SetUpWorkspace:
 class RunWorker:
     """Run the worker in its workspace until its whole process tree is gone. Settled by
     `WorkerFinished`. `session` is what the agent of the attempt before knew their conversation by,
-    where it could be taken up again (empty: there is none)."""
+    where it could be taken up again (empty: there is none); `left_ms` is how long it may work
+    (0: its bead has no limit)."""
 
     repo: RepoId
     bead: BeadId
@@ -62,6 +63,7 @@ class RunWorker:
     spec: BeadSpec
     feedback: str
     session: str = ""
+    left_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oya_vcs.core.beads import Bead
-from oya_vcs.core.budget import closed, due_ms
+from oya_vcs.core.budget import closed
 from oya_vcs.core.ids import BeadId
 from oya_vcs.core.line import Line, line_of
 from oya_vcs.core.policy import Policy, Rules
@@ -84,14 +84,11 @@ def overdue(world: World, policy: Policy, now_ms: int) -> Bead | None:
 
 def is_due(world: World, policy: Policy, now_ms: int) -> bool:
     """Whether the time itself is a reason for a step: a back-off ends, a tenant has a token again,
-    a slot has rested, a bead has waited for its slot, or been worked on, for too long."""
+    a slot has rested, a bead has waited for its slot for too long."""
     if world.timers and world.timers[0][0] <= now_ms:
         return True
     if policy.idle:
         return False
-    spent_ms = due_ms(world, policy)
-    if spent_ms is not None and spent_ms <= now_ms:
-        return True
     return choose(world, policy, now_ms) is not None or overdue(world, policy, now_ms) is not None
 
 

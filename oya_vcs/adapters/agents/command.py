@@ -192,7 +192,7 @@ class CommandWorkers:
             log=self._logs / work.bead / f"{work.attempt}-{key[:8]}.log",
             heartbeat=brief.heartbeat,
             lease_ms=settings.lease_ms,
-            wall_ms_max=settings.wall_ms_max,
+            wall_ms_max=min(settings.wall_ms_max, work.left_ms or settings.wall_ms_max),
             stop_ms=settings.stop_ms,
             output_bytes_max=settings.output_bytes_max,
             rss_bytes_max=settings.rss_bytes_max,

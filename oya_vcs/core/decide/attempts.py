@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from oya_vcs.core import effects as f
 from oya_vcs.core import events as e
 from oya_vcs.core.beads import Bead, State
-from oya_vcs.core.budget import bead_spent
+from oya_vcs.core.budget import bead_spent, left_ms
 from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
 from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
@@ -107,10 +107,12 @@ def _begin(
     if spent:
         yield from set_back(world, bead, e.Reason.BUDGET_SPENT, "", at_ms, policy)
     else:
-        yield _run(world, bead, fact)
+        yield _run(world, bead, fact, policy)
 
 
-def _run(world: World, bead: Bead, fact: e.WorkspaceCreated | e.WorkspaceSetUp) -> e.Requested:
+def _run(
+    world: World, bead: Bead, fact: e.WorkspaceCreated | e.WorkspaceSetUp, policy: Policy
+) -> e.Requested:
     return request(
         f.RunWorker(
             repo=bead.repo,
@@ -121,6 +123,7 @@ def _run(world: World, bead: Bead, fact: e.WorkspaceCreated | e.WorkspaceSetUp) 
             spec=bead.spec,
             feedback=bead.feedback,
             session=bead.session,
+            left_ms=left_ms(bead, policy.rules.budget),
         )
     )
 

@@ -71,7 +71,7 @@ def _worker_finished(world: World, event: e.WorkerFinished) -> None:
     bead.session = event.session or bead.session
     if event.usage is not None:
         usage.use(world, bead, event.usage)
-    usage.work_ended(world, bead)
+    usage.work_ended(world, bead, counted=event.reason is not e.Reason.INTERRUPTED)
     usage.failed(world, bead, event.reason)
     world.repos[bead.repo].refused.pop(bead.slot, None)  # type: ignore[arg-type]  # None: no slot
     free_slot(world, bead)

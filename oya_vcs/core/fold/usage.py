@@ -36,7 +36,7 @@ def use(world: World, bead: Bead, usage: Usage) -> None:
 def attempt_begun(world: World, bead: Bead) -> None:
     """A new attempt is claimed: what the one before used is settled."""
     bead.used, bead.using = bead.used.plus(bead.using), NOTHING
-    work_ended(world, bead)
+    work_ended(world, bead, counted=False)
     streak = world.repos[bead.repo].streak
     if streak.failures:
         streak.trial = bead.id
@@ -47,9 +47,10 @@ def work_began(world: World, bead: Bead) -> None:
     bead.began_ms = world.now_ms
 
 
-def work_ended(world: World, bead: Bead) -> None:
-    """None does any more, or it stands still."""
-    if bead.began_ms:
+def work_ended(world: World, bead: Bead, *, counted: bool = True) -> None:
+    """None does any more, or it stands still. Not counted: nobody knows since when, for its daemon
+    had ended."""
+    if bead.began_ms and counted:
         passed_ms = max(0, world.now_ms - bead.began_ms)
         bead.worked_ms += passed_ms
         _today(world, world.repos[bead.repo]).ms += passed_ms

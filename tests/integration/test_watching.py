@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from oya_vcs.adapters.clock import ManualClock
-from oya_vcs.adapters.jj import JjOperations, JjRepository
+from oya_vcs.adapters.jj import JjOperations, JjRepository, operations
 from oya_vcs.adapters.memory_journal import MemoryJournal
 from oya_vcs.adapters.watch import stirred
 from oya_vcs.core.events import Event, RepoRegistered, TargetMoved
-from oya_vcs.core.ids import CommitId, OperationId
+from oya_vcs.core.ids import CommitId, OperationId, RepoId
 from oya_vcs.core.op_log import Operation
 from oya_vcs.core.operations import Movement, OperationSeen, OperationsPassed, Passing
 from oya_vcs.core.policies import Policies
@@ -196,12 +197,12 @@ async def test_nothing_is_written_and_no_lock_is_taken(follower: Follower) -> No
     dirty = (user.root / "dirty.txt").read_bytes()
     heads = heads_of(follower)
     assert len(heads) == 2
-    operations = follower.repository.store / "op_store" / "operations"
-    files = sorted(operations.iterdir())
+    store = follower.repository.store / "op_store" / "operations"
+    files = sorted(store.iterdir())
     async with follower.repository.lock():
         await asyncio.wait_for(follower.look(), 60)
     assert heads_of(follower) == heads
-    assert sorted(operations.iterdir()) == files
+    assert sorted(store.iterdir()) == files
     assert (user.root / "dirty.txt").read_bytes() == dirty
     assert {one.operation for one in follower.seen()} == set(heads)
     assert "dirty.txt" not in user.peek("file", "list", "--at-op", heads[0])
@@ -357,6 +358,45 @@ async def test_too_many_operations_are_told_as_one_difference(
     assert told(event.movements) == Oracle(follower.user.peek).between(start, heads_of(follower)[0])
 
 
+async def test_any_number_of_rewritten_changes_is_one_event_with_an_end(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too much to be read is counted, and the event says how much it does not list."""
+    user = follower.user
+    for word in "abcdef":
+        user.peek("new", "-m", word)
+    await follower.look()
+    monkeypatch.setattr(operations, "COMMITS_MAX", 5)
+    user.peek("describe", "-r", 'subject("a")', "-m", "first")
+    await follower.look()
+    (event,) = follower.seen()
+    assert len(event.movements) + event.beyond >= 6
+    ((_, moved),) = expected(follower, len(Oracle(user.peek).operations()) - 1)
+    assert len(event.movements) < len(moved) == 6
+    assert event.beyond >= len(moved) - len(event.movements)
+
+
+async def test_of_divergent_changes_every_commit_is_asked_for(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few at a time; one that is rewritten beside the other, or abandoned, stays visible."""
+    monkeypatch.setattr(operations, "ASKED_MAX", 1)
+    user = follower.user
+    user.peek("new", "-m", "top")
+    (head,) = heads_of(follower)
+    for word in ("one", "two"):
+        user.peek("--at-op", head, "describe", "-r", "@-", "-m", word)
+    user.peek("log", "-r", "@")
+    await follower.look()
+    before = len(Oracle(user.peek).operations())
+    user.peek("describe", "-r", 'subject("one")', "-m", "one again")
+    user.peek("abandon", 'subject("two")')
+    await follower.look()
+    assert [told(one.movements) for one in follower.seen()] == [
+        moved for _, moved in expected(follower, before)
+    ]
+
+
 async def test_workspaces_with_any_name_are_told_and_a_repository_with_one_is_read(
     follower: Follower, tmp_path: Path
 ) -> None:
@@ -439,45 +479,113 @@ async def test_whatever_somebody_does_is_told_as_the_log_has_it(
     assert follower.said == []
 
 
+@asynccontextmanager
+async def running(watching: Watching) -> AsyncIterator[None]:
+    """The follower at work, until it is stopped."""
+    task = asyncio.create_task(watching.run(lambda: None))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
 class Hung(JjOperations):
     """A log that cannot be read to its end, while it is to be so."""
 
     def __init__(self, repository: JjRepository) -> None:
         super().__init__(repository)
+        self.inner = JjOperations(repository)
         self.hangs = False
         self.asked = asyncio.Event()
+        self.freed = asyncio.Event()
+        self.watched = self.inner.folder
+
+    @property
+    def folder(self) -> Path:
+        """Where something is to be heard of."""
+        return self.watched
+
+    async def heads(self) -> frozenset[OperationId]:
+        """As jj has them, wherever something is to be heard of."""
+        return await self.inner.heads()
 
     async def log(self, heads: Collection[OperationId], most: int) -> Sequence[Operation]:
-        """As jj has it, or never."""
+        """As jj has it, or when it is freed."""
         if self.hangs:
             self.asked.set()
-            await asyncio.Event().wait()
+            await self.freed.wait()
         return await super().log(heads, most)
 
 
 async def test_it_follows_by_itself_in_each_of_its_lives(follower: Follower) -> None:
     """Woken by the folder, it tells each operation; stopped in the middle of a look and started
     again, it goes on."""
-    operations = Hung(follower.repository)
-    place = replace(follower.place, operations=operations)
+    log = Hung(follower.repository)
+    place = replace(follower.place, operations=log)
     async with follower.life() as watching:
         watching.places = lambda: [place]
         for life in (1, 2):
-            task = asyncio.create_task(watching.run(lambda: None))
-            await until(follower.events)
-            follower.user.peek("describe", "-m", f"life {life}")
-            await until(partial(follower.has_seen, 2 * life - 1))
-            operations.hangs = True
-            follower.user.peek("describe", "-m", "stopped in the middle")
-            await operations.asked.wait()
-            operations.hangs = False
-            operations.asked.clear()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            async with running(watching):
+                await until(follower.events)
+                follower.user.peek("describe", "-m", f"life {life}")
+                await until(partial(follower.has_seen, 2 * life - 1))
+                log.hangs = True
+                follower.user.peek("describe", "-m", "stopped in the middle")
+                await log.asked.wait()
+                log.hangs = False
+                log.asked.clear()
         await watching.look(place)
     assert len(follower.seen()) == 4
     assert follower.said == []
+
+
+async def test_a_repository_that_does_not_answer_holds_up_no_other(
+    follower: Follower, tmp_path: Path
+) -> None:
+    """What is done there meanwhile is told when it does, also where nothing was heard of it;
+    nothing is told twice."""
+    log = Hung(follower.repository)
+    log.hangs, log.watched = True, tmp_path
+    place = follower.place
+    slow = replace(place, repo=RepoId("slow"), operations=log)
+    async with follower.life() as watching:
+        await watching.door.offer(RepoRegistered(repo=slow.repo, path="/slow", target="main"))
+        watching.places = lambda: [slow, place]
+        async with running(watching):
+            await log.asked.wait()
+            await until(follower.events)
+            for word in "ab":
+                follower.user.peek("describe", "-m", word)
+            await until(partial(follower.has_seen, 2))
+            log.hangs = False
+            log.freed.set()
+            await until(partial(follower.has_seen, 4))
+            follower.user.peek("describe", "-m", "c")
+            await until(partial(follower.has_seen, 6))
+    counted = Counter((one.repo, one.operation) for one in follower.seen())
+    assert set(counted.values()) == {1}
+
+
+async def test_a_mistake_of_ours_is_no_error_of_the_world(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the follower, which is started again by whoever watches over it."""
+
+    async def heads() -> frozenset[OperationId]:
+        raise KeyError("a mistake")
+
+    async def at_once(_folders: object, _every_ms: int) -> AsyncGenerator[frozenset[Path], None]:
+        await asyncio.sleep(0)
+        yield frozenset()
+
+    place = follower.place
+    monkeypatch.setattr(place.operations, "heads", heads)
+    async with follower.life() as watching:
+        watching.places, watching.stirred = lambda: [place], at_once
+        with pytest.raises(KeyError, match="a mistake"):
+            await asyncio.wait_for(watching.run(lambda: None), 60)
 
 
 async def test_what_cannot_be_read_is_said_once_and_tried_again(

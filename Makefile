@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test lint check bench chaos agents dist clean
+.PHONY: help setup demo test lint check bench chaos agents test-page dist clean
 
 help:
 	@echo 'make setup   a .venv with everything pinned, and jj and git where the system lacks them'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench   setup, then the benchmarks'
 	@echo 'make chaos   setup, then what kills, starves or breaks a real system; writes docs/CHAOS.md'
 	@echo 'make agents  setup, then real agents, which npm brings, with a model that follows a script'
+	@echo 'make test-page  setup, then the page in a headless Chromium, which your system brings'
 	@echo 'make dist    setup, then the wheel and the source distribution in dist/'
 	@echo 'make clean   removes .venv, .agents, dist/ and caches; the tool folder stays'
 
@@ -99,6 +100,9 @@ agents: setup
 	fi; \
 	OYA_OPENCODE="$$opencode" $(PY) -m pytest $(PYTEST_ARGS) tests/integration/test_opencode_real.py \
 	  tests/integration/test_opencode_spoken.py
+
+test-page: setup
+	@$(PY) -m pytest -m page -s tests/page $(PYTEST_ARGS)
 
 dist: setup
 	@rm -rf dist

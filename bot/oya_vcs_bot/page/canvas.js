@@ -43,7 +43,7 @@ export class Canvas {
   }
 
   /** Takes nodes with places; those that were there move to them. */
-  show(nodes, edges, x, y) {
+  show(nodes, edges, { x, y, bends }) {
     const now = performance.now(), before = this.spots;
     this.spots = new Map();
     nodes.forEach((node, at) => {
@@ -53,6 +53,7 @@ export class Canvas {
     });
     this.nodes = nodes;
     this.edges = edges;
+    this.bends = bends;
     this.list = nodes.map((node) => this.spots.get(node.id));
     this.moving = now + MOVE_MS;
     if (!this.touched) this.fit(false);
@@ -193,12 +194,12 @@ export class Canvas {
 
   paintEdges(spots) {
     const { pen, colours, view } = this, groups = { plain: [], lit: [], path: [] };
-    for (const [from, to] of this.edges) {
-      const one = spots[from], other = spots[to];
+    for (let at = 0; at < this.edges.length; at += 1) {
+      const one = spots[this.edges[at][0]], other = spots[this.edges[at][1]], via = this.bends[at];
       const onPath = this.pathEdges.has(`${one.node.id}\n${other.node.id}`);
-      if (onPath) groups.path.push([one, other]);
-      else if (this.lit && this.lit.has(one.node.id) && this.lit.has(other.node.id)) groups.lit.push([one, other]);
-      else groups.plain.push([one, other]);
+      if (onPath) groups.path.push([one, other, via]);
+      else if (this.lit && this.lit.has(one.node.id) && this.lit.has(other.node.id)) groups.lit.push([one, other, via]);
+      else groups.plain.push([one, other, via]);
     }
     const thin = Math.max(1.2, 0.7 / view.k);
     for (const [name, colour, width] of [["plain", colours.line, thin], ["lit", colours.accent, thin * 1.8], ["path", colours.path, thin * 2.2]]) {
@@ -207,9 +208,16 @@ export class Canvas {
       pen.strokeStyle = pen.fillStyle = colour;
       pen.lineWidth = width;
       pen.beginPath();
-      for (const [one, other] of groups[name]) {
-        const x = one.nowX + WIDTH, y = one.nowY + HEIGHT / 2, toX = other.nowX - 5, toY = other.nowY + HEIGHT / 2, bend = Math.max(28, (toX - x) / 2);
+      for (const [one, other, via] of groups[name]) {
+        let x = one.nowX + WIDTH, y = one.nowY + HEIGHT / 2;
         pen.moveTo(x, y);
+        for (let at = 0; at < via.length; at += 2) {
+          const bend = (via[at] - x) / 2;
+          pen.bezierCurveTo(x + bend, y, via[at] - bend, via[at + 1], via[at], via[at + 1]);
+          x = via[at] + WIDTH; y = via[at + 1];
+          pen.lineTo(x, y);
+        }
+        const toX = other.nowX - 5, toY = other.nowY + HEIGHT / 2, bend = (toX - x) / 2;
         pen.bezierCurveTo(x + bend, y, toX - bend, toY, toX, toY);
       }
       pen.stroke();

@@ -91,15 +91,15 @@ export class GraphView {
     this.worker.postMessage({ turn: this.turn, count: this.folded.nodes.length, edges: this.folded.edges });
   }
 
-  placed({ turn, x, y }) {
+  placed({ turn, x, y, bends }) {
     if (turn !== this.turn) return;
-    this.places = { x, y };
+    this.places = { x, y, bends };
     this.show();
   }
 
   show() {
     if (this.places.x.length !== this.folded.nodes.length) return;
-    this.canvas.show(this.folded.nodes, this.folded.edges, this.places.x, this.places.y);
+    this.canvas.show(this.folded.nodes, this.folded.edges, this.places);
     this.mark();
     if (this.list) this.rows();
     performance.mark("oya-graph-shown");

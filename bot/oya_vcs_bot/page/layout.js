@@ -1,10 +1,37 @@
 // A worker: places a graph in layers, left to right. Longest path gives the layer, a few sweeps of
 // medians the order in it, and then each node moves towards its neighbours as far as there is room.
 
-export const WIDTH = 196, HEIGHT = 50, GAP_X = 84, GAP_Y = 18;
+export const WIDTH = 190, HEIGHT = 50, GAP_X = 58, GAP_Y = 20;
+const BENDS_MAX = 20000;
 
-/** nodes: ids; edges: pairs of numbers (from what is needed, to what needs it). */
+/** Places for `count` nodes; edges are pairs of numbers (from what is needed, to what needs it). An
+ *  edge over several layers gets a place in each of them, so that it passes between nodes: `bends`
+ *  has them for each edge, as [x, y, x, y, …]. */
 export function place(count, edges) {
+  const all = bent(count, edges), found = settled(all.count, all.edges);
+  const bends = all.bends.map((nodes) => nodes.flatMap((node) => [found.x[node], found.y[node] + HEIGHT / 2]));
+  return { x: found.x.slice(0, count), y: found.y.slice(0, count), bends };
+}
+
+/** The same graph, with a node for each layer that an edge passes. */
+function bent(count, edges) {
+  const into = Array.from({ length: count }, () => []), out = Array.from({ length: count }, () => []);
+  for (const [from, to] of edges) { into[to].push(from); out[from].push(to); }
+  const layer = layers(count, into, out), long = edges.reduce((sum, [from, to]) => sum + layer[to] - layer[from] - 1, 0);
+  if (long > BENDS_MAX) return { count, edges, bends: edges.map(() => []) };
+  const pieces = [], bends = [];
+  let next = count;
+  for (const [from, to] of edges) {
+    const passed = [];
+    let last = from;
+    for (let at = layer[from] + 1; at < layer[to]; at += 1) { passed.push(next); pieces.push([last, next]); last = next; next += 1; }
+    pieces.push([last, to]);
+    bends.push(passed);
+  }
+  return { count: next, edges: pieces, bends };
+}
+
+function settled(count, edges) {
   const into = Array.from({ length: count }, () => []), out = Array.from({ length: count }, () => []);
   for (const [from, to] of edges) { into[to].push(from); out[from].push(to); }
   const layer = layers(count, into, out);
@@ -104,7 +131,7 @@ function settle(row, wanted, y, step) {
 
 if (typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope) {
   onmessage = ({ data }) => {
-    const { x, y } = place(data.count, data.edges);
-    postMessage({ turn: data.turn, x, y }, [x.buffer, y.buffer]);
+    const { x, y, bends } = place(data.count, data.edges);
+    postMessage({ turn: data.turn, x, y, bends }, [x.buffer, y.buffer]);
   };
 }

@@ -19,7 +19,7 @@ const view = {
   workers: new WorkersView(at("view-workers"), store, { onselect: select }),
   health: new HealthView(at("view-health"), store, { onselect: select, onalarms: alarms }),
 };
-const waits = [];
+const waits = [], unseen = [];
 
 // --- What happens -----------------------------------------------------------------------------
 
@@ -29,11 +29,11 @@ const wire = new Wire({
     store.take(frame.beads, frame.seq);
     view.health.heard(frame.events);
     if (last) { newest = last; latest(); }
-    const times = frame.events.map((one) => one.at_ms);
+    unseen.push(...frame.events.map((one) => one.at_ms));
     view.graph.canvas.painted = () => {
       view.graph.canvas.painted = null;
       const now = performance.timeOrigin + performance.now();
-      waits.push(...times.map((time) => now - time));
+      waits.push(...unseen.splice(0).map((time) => now - time));
       if (waits.length > 5000) waits.splice(0, waits.length - 5000);
     };
   },

@@ -29,12 +29,14 @@ from oya_vcs_bot.serving import listening, serve
 
 LOOPBACK = "127.0.0.1"
 BRIDGE = Path(bridge.__file__)
+PYTHON = Path(sys.executable).resolve()
 KEY = "KEY"
 
 
 class Entrance:
-    """Where workers come in. The address is taken at once and stays the same for as long as the
-    daemon runs, whatever becomes of the child that serves it: workers know no other."""
+    """Where workers come in. The addresses are taken once and held for as long as the daemon runs,
+    whatever becomes of the child that serves them: workers know no others, and whoever comes
+    between two children waits in the kernel's line."""
 
     def __init__(
         self,
@@ -44,7 +46,8 @@ class Entrance:
         hidden: Hidden,
         say: Callable[[str], None],
     ) -> None:
-        self._door = home.gateway
+        self._place = home.gateway
+        self._door: socket.socket | None = None
         self._settings = settings
         self._say = say
         self._providers = providers_of(settings, environ, Path(environ.get("HOME", "/")))
@@ -54,22 +57,21 @@ class Entrance:
         self.allow: Allow = anything
         """Whoever knows the budgets puts the question here; a new life of the daemon anew."""
         self._sock = listening(f"{LOOPBACK}:0")
-        self._place = f"{LOOPBACK}:{self._sock.getsockname()[1]}"
         self._port = self._sock.getsockname()[1]
-        self.passes.address = f"http://{self._place}"
 
     def close(self) -> None:
-        """Let go of the address."""
+        """Let go of the addresses."""
         self._sock.close()
+        if self._door is not None:
+            self._door.close()
 
     @property
     def bridge(self) -> Bridge:
         """The way in out of a sandbox without network, at the same address."""
-        python = os.path.realpath(sys.executable)
         return Bridge(
-            program=(python, "-I", "-S", str(BRIDGE)),
-            reads=(BRIDGE, Path(python), Path(os.__file__).parent),
-            socket=self._door,
+            program=(str(PYTHON), "-I", "-S", str(BRIDGE)),
+            reads=(BRIDGE, PYTHON, Path(os.__file__).parent),
+            socket=self._place,
             port=self._port,
         )
 
@@ -82,8 +84,6 @@ class Entrance:
         return self.allow(work, used)
 
     async def _serve(self, ready: Ready) -> None:
-        if self._sock.fileno() < 0:  # a server that ends closes its socket
-            self._sock = listening(self._place)
         async with client() as http:
             gateway = Gateway(
                 self._providers,
@@ -95,14 +95,20 @@ class Entrance:
                 allow=self._may_use,
                 say=self._say,
             )
-            door = await asyncio.to_thread(_listening_at, self._door)
-            beside = asyncio.ensure_future(serve(gateway, door, lambda: None))
+            if self._door is None:
+                self._door = await asyncio.to_thread(_listening_at, self._place)
+
+            def up() -> None:
+                self.passes.open(f"http://{LOOPBACK}:{self._port}")
+                ready()
+
+            # Copies: a server closes what it served at its end.
+            beside = asyncio.ensure_future(serve(gateway, self._door.dup(), lambda: None))
             try:
-                await serve(gateway, self._sock, ready)
+                await serve(gateway, self._sock.dup(), up)
             finally:
                 beside.cancel()
                 await asyncio.wait({beside})
-                await asyncio.to_thread(self._door.unlink, missing_ok=True)
 
 
 def _listening_at(path: Path) -> socket.socket:
@@ -113,4 +119,5 @@ def _listening_at(path: Path) -> socket.socket:
     with socket_address(path) as place:
         opened.bind(place)
     path.chmod(0o600)
+    opened.listen()
     return opened

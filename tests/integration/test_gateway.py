@@ -116,7 +116,7 @@ async def opened(
             say=sentences.append,
         )
         async with served(gateway) as address:
-            passes.address = address
+            passes.open(address)
             yield Place(provider, passes, clock, http, sentences=sentences)
 
 
@@ -388,19 +388,37 @@ async def test_a_worker_finds_nothing_else_behind_the_gateway() -> None:
 
 
 async def test_a_gateway_that_is_started_again_is_where_it_was(tmp_path: Path) -> None:
-    """Workers know one address: it is taken before anybody serves it, and stays with the next
-    child, whatever became of the one before. Keys are hidden from logs from the beginning."""
-    hidden, sentences = Hidden(), list[str]()
+    """Workers know its addresses, which the next child serves, too; who comes between two children
+    is answered by the second. Nobody is let in before the first. Keys are hidden from logs from the
+    beginning."""
+    hidden, sentences, told = Hidden(), list[str](), list[Event]()
+
+    async def report(event: Event) -> None:
+        told.append(event)
+
     settings = GatewayConfig(keys=("openai=env:K",), urls=("openai=http://127.0.0.1:9/v1",))
     entrance = Entrance(settings, Home(tmp_path), {"K": KEY}, hidden, sentences.append)
     assert KEY in hidden.values
-    async with httpx.AsyncClient() as http:
-        for _ in range(2):
+    pending = entrance.passes.granted(Key("k1"), WORK, report)
+    granting = asyncio.ensure_future(pending.__aenter__())
+    await asyncio.wait({granting}, timeout=0.05)
+    assert not granting.done()
+    door = httpx.AsyncHTTPTransport(uds=str(entrance.bridge.socket))
+    async with httpx.AsyncClient() as http, httpx.AsyncClient(transport=door) as boxed:
+        early: list[asyncio.Task[httpx.Response]] = []
+        for last in (False, True):
             up = asyncio.Event()
             serving = asyncio.create_task(entrance.child.run(up.set))
             await asyncio.wait_for(up.wait(), 60)
-            url = f"{entrance.passes.address}/openai/v1/models"
-            assert (await http.get(url)).status_code == 401
+            url = f"{(await granting)['OPENAI_BASE_URL']}/models"
+            for waiting in early:
+                assert (await waiting).status_code == 401
+            for one in (http, boxed):
+                assert (await one.get(url)).status_code == 401
             serving.cancel()
             await asyncio.wait({serving})
+            if not last:
+                early = [asyncio.ensure_future(http.get(url, timeout=60))]
+                await asyncio.wait(early, timeout=0.05)
+    await pending.__aexit__(None, None, None)
     entrance.close()

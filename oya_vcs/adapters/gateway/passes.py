@@ -88,13 +88,19 @@ class Pass:
 
 
 class Passes:
-    """`ports.Grants`: the passes of the attempts that run now. `address` is the gateway's,
-    `http://127.0.0.1:PORT`, empty as long as it takes no requests."""
+    """`ports.Grants`: the passes of the attempts that run now. None is given before the gateway
+    takes requests."""
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self._providers = providers
         self._passes: dict[str, Pass] = {}
-        self.address = ""
+        self._address = ""
+        self._opened = asyncio.Event()
+
+    def open(self, address: str) -> None:
+        """The gateway takes requests at `http://127.0.0.1:PORT`."""
+        self._address = address
+        self._opened.set()
 
     @asynccontextmanager
     async def granted(
@@ -106,11 +112,12 @@ class Passes:
             fact = UsageCounted(run=key, bead=work.bead, attempt=work.attempt, usage=usage)
             await report(fact)
 
+        await self._opened.wait()
         token = HEAD + secrets.token_hex(24)
         one = self._passes[token] = Pass(work, tell)
-        found = {"OYA_GATEWAY_URL": self.address, "OYA_GATEWAY_TOKEN": token}
+        found = {"OYA_GATEWAY_URL": self._address, "OYA_GATEWAY_TOKEN": token}
         for provider in self._providers:
-            found |= provider.variables(self.address, token)
+            found |= provider.variables(self._address, token)
         try:
             yield found
         finally:

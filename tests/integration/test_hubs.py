@@ -18,6 +18,7 @@ from oya_vcs.bootstrap import find_plan, hubs, keeper, open_daemon
 from oya_vcs.bootstrap.household import House, open_home
 from oya_vcs.cli.asking import ask
 from oya_vcs.config import Home
+from oya_vcs.errors import InputInvalid
 from tests.github_model.conversation import Hub, hub_at
 from tests.talks.listener import Clone
 
@@ -242,3 +243,14 @@ async def test_a_home_has_one_address_for_all(
     (said,) = [one for one in village.said if "web.listen" in one]
     assert "web.listen is '127.0.0.1:9' there, and counts for `oya-vcs run` alone." in said
     assert "one web server for all, at 'localhost:0'" in said
+
+
+async def test_a_commit_is_no_way_in_where_changes_are_pull_requests(village: Village) -> None:
+    """It is refused with what is to be done instead, and nothing of it is on record."""
+    async with village.lives():
+        await village.until_row(serving=True, error="")
+        repo = (await village.row())["repo"]
+        change = {"repo": repo, "change": "qpvuntsmwqpt", "head": "a" * 40, "title": "Mine"}
+        with pytest.raises(InputInvalid, match="are pull requests") as refused:
+            await village.asks("change.submit", **change)
+        assert "@oya r+" in refused.value.hint

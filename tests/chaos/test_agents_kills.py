@@ -13,7 +13,7 @@ from tests.conftest import NewProject
 from tests.projects import AGENTS, Project, assert_order, plan_beads
 
 VICTIMS = ("escort", "agent", "grandchild", "daemon", "reaper")
-SEEDS_IN_EVERY_RUN = 2
+SEEDS_IN_EVERY_RUN = 1
 SEEDS = 50
 
 

@@ -63,7 +63,11 @@ def _wait_until_quiet(project: Project) -> None:
 @pytest.mark.parametrize(
     ("at", "boundary", "kind"),
     [
-        (at, boundary, kind.__name__)
+        pytest.param(
+            *(at, boundary, kind.__name__),
+            id=f"{at}-{boundary}-{kind.__name__}",
+            marks=pytest.mark.chaos if boundary == "recorded" else (),
+        )
         for at, (kind, boundary) in enumerate(product(LANDING, ("before", "after", "recorded")))
     ],
 )

@@ -67,7 +67,7 @@ def begun(project: Project, argv: list[str]) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize(
     "who",
     [
-        "daemon",
+        pytest.param("daemon", marks=pytest.mark.chaos),
         pytest.param("server", marks=pytest.mark.chaos),
         pytest.param("escort", marks=pytest.mark.chaos),
         pytest.param("reaper", marks=pytest.mark.chaos),

@@ -115,6 +115,7 @@ def test_a_push_is_looked_at_by_the_targets_gate(project: Project) -> None:
     assert project.processes() == []
 
 
+@pytest.mark.chaos
 def test_the_queue_and_the_target_have_gates(project: Project) -> None:
     """A change is blocked by the target's own script, though it removes it; what passes that is
     blocked by the last gate at the very commit that would land. Nothing of it lands."""

@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test lint check bench chaos agents test-page dist clean
+.PHONY: help setup demo test lint check bench chaos agents test-page docs dist clean
 
 help:
 	@echo 'make setup   a .venv with everything pinned, and jj and git where the system lacks them'
@@ -25,6 +25,7 @@ help:
 	@echo 'make chaos   setup, then what kills, starves or breaks a real system; writes docs/CHAOS.md'
 	@echo 'make agents  setup, then real agents, which npm brings, with a model that follows a script'
 	@echo 'make test-page  setup, then the page in a headless Chromium, which your system brings'
+	@echo 'make docs    setup, then docs/reference from the code'
 	@echo 'make dist    setup, then the wheel and the source distribution in dist/'
 	@echo 'make clean   removes .venv, .agents, dist/ and caches; the tool folder stays'
 
@@ -103,6 +104,9 @@ agents: setup
 
 test-page: setup
 	@$(PY) -m pytest -m page -s tests/page $(PYTEST_ARGS)
+
+docs: setup
+	@$(PY) -m tests.reference
 
 dist: setup
 	@rm -rf dist

@@ -40,6 +40,7 @@ _COMMANDS = {
     "hook pre-push": "pushing:pre_push",
     "hooks": "hooks:hooks",
     "bench": "bench:bench",
+    "simulate": "simulating:simulate",
 }
 """Command, or command and verb -> module and function below this package."""
 

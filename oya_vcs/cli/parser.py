@@ -7,6 +7,7 @@ from oya_vcs import __version__
 from oya_vcs.cli.grammar import Commands, Parser, common, raw
 from oya_vcs.cli.grammar import add as _add
 from oya_vcs.cli.grammar_hooks import hooks
+from oya_vcs.cli.grammar_simulate import simulating
 from oya_vcs.cli.parser_daemon import daemon, shell
 
 ABOUT = """\
@@ -40,6 +41,7 @@ def build() -> Parser:
     _health(commands)
     shell(commands)
     hooks(commands)
+    simulating(commands)
     return parser
 
 
@@ -191,7 +193,7 @@ def _simulate(verbs: Commands) -> None:
         "simulate",
         "run the queue's own policy on a virtual clock, and say how fast it lands changes",
         "Rates are changes landed in the time of one test; docs/MERGE_QUEUE.md says what to use"
-        " when.",
+        " when. `oya-vcs simulate` is something else: the whole daemon, with everything failing.",
     )
     for flag, kind, default, what in (
         ("--changes", int, 1_000, "changes to land"),

@@ -82,10 +82,19 @@ def overdue(world: World, policy: Policy, now_ms: int) -> Bead | None:
     return None if bead is None else world.bead(bead)
 
 
+def has_rested(world: World, policy: Policy, now_ms: int) -> bool:
+    """Whether the next back-off is over: its time has come, or is further ahead than a back-off can
+    be, for the machine's clock was set back, and nobody is to wait for as long."""
+    if not world.timers:
+        return False
+    wait_ms = world.timers[0][0] - now_ms
+    return wait_ms <= 0 or wait_ms > policy.backoff_ms_max
+
+
 def is_due(world: World, policy: Policy, now_ms: int) -> bool:
     """Whether the time itself is a reason for a step: a back-off ends, a tenant has a token again,
     a slot has rested, a bead has waited for its slot for too long."""
-    if world.timers and world.timers[0][0] <= now_ms:
+    if has_rested(world, policy, now_ms):
         return True
     if policy.idle:
         return False

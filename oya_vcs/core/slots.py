@@ -33,7 +33,7 @@ def pool_of(repo: Repo, total: int, now_ms: int) -> Pool:
     claimed = len(repo.slots)
     beyond = sum(slot >= total for slot in repo.slots)
     unhealthy = sum(
-        slot < total and slot not in repo.slots and rests_until(repo, slot) > now_ms
+        slot < total and slot not in repo.slots and _rests(repo, slot, now_ms)
         for slot in repo.refused
     )
     total += beyond
@@ -49,9 +49,15 @@ def rests_until(repo: Repo, slot: int) -> int:
     return refused.at_ms + backoff_ms(REST_MS, refused.count - 1, REST_MS_MAX)
 
 
+def _rests(repo: Repo, slot: int, now_ms: int) -> bool:
+    """Whether it rests. No rest is longer than REST_MS_MAX: where one seems to be, the machine's
+    clock was set back."""
+    return 0 < rests_until(repo, slot) - now_ms <= REST_MS_MAX
+
+
 def is_free(repo: Repo, slot: int, total: int, now_ms: int) -> bool:
     """Whether the slot is one of the `total`, nobody's, and not at rest."""
-    return slot < total and slot not in repo.slots and rests_until(repo, slot) <= now_ms
+    return slot < total and slot not in repo.slots and not _rests(repo, slot, now_ms)
 
 
 def free_slot(repo: Repo, total: int, now_ms: int) -> int | None:

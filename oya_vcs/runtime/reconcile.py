@@ -170,12 +170,12 @@ class Lookout:
         seen = self._seen.get(key)
         if seen is None or seen.carried is not carried:
             seen = self._seen[key] = _Seen(carried, sight.mark, at_ms)
-        if paused or sight.mark != seen.mark:
+        if paused or sight.mark != seen.mark or at_ms < seen.progress_ms:  # the clock was set back
             seen.mark, seen.progress_ms = sight.mark, at_ms
         doing = carried.phase is Phase.DOING
         if sight.alive is not False or not doing:
             seen.dead_ms = None
-        elif seen.dead_ms is None:
+        elif seen.dead_ms is None or at_ms < seen.dead_ms:
             seen.dead_ms = at_ms
         return Carrying(
             progress_ms=seen.progress_ms,

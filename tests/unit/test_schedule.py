@@ -469,3 +469,24 @@ def test_by_priority_what_waits_says_what_it_weighs() -> None:
 def test_a_time_of_day(at_ms: int, text: str) -> None:
     """Rounded up: at that time it is so."""
     assert clock_text(at_ms) == text
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer() -> None:
+    """A back-off, or a slot's rest, that seems to be longer than any may be, is over."""
+    room = Room(spec("a"))
+    assert room.advance() == "a@0"
+    room.end("a")
+    assert not is_due(room.world, room.policy, START + 499)
+    an_hour_ago = START - 3_600_000
+    assert is_due(room.world, room.policy, an_hour_ago)
+    ticked = react(room.world, e.Ticked(), an_hour_ago, room.policy)
+    assert next(iter(ticked)) == e.BeadReadied(bead=BeadId("a"))
+
+
+def test_a_slot_does_not_rest_for_as_long_as_the_clock_was_set_back() -> None:
+    """A rest that seems to be longer than the longest is over; a true one is not."""
+    room = Room(spec("a"), spec("b"), slots=1)
+    assert room.advance() == "a@0"
+    room.refuse("a")
+    assert pool_of(room.repo, 1, START + 1).unhealthy == 1
+    assert pool_of(room.repo, 1, START - 3_600_000).unhealthy == 0

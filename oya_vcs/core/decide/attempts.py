@@ -12,7 +12,7 @@ from oya_vcs.core.decide.decisions import Decisions, Rule, request
 from oya_vcs.core.decide.workspaces import remove_workspaces
 from oya_vcs.core.ids import ChangeId, CommitId, execution_key, workspace_name
 from oya_vcs.core.policy import Policy
-from oya_vcs.core.schedule import choose, overdue
+from oya_vcs.core.schedule import choose, has_rested, overdue
 from oya_vcs.core.slots import backoff_ms
 from oya_vcs.core.spec import files_of
 from oya_vcs.core.texts import (
@@ -247,7 +247,7 @@ def _result_refused(world: World, fact: e.ResultRefused, at_ms: int, policy: Pol
 
 
 def _ticked(world: World, fact: e.Ticked, at_ms: int, policy: Policy) -> Decisions:
-    while world.timers and world.timers[0][0] <= at_ms:
+    while has_rested(world, policy, at_ms):
         yield e.BeadReadied(bead=world.timers[0][1])
 
 
